@@ -1,0 +1,57 @@
+# The workbook's commands. Each runs lines that you could type yourself; `make` alone lists them.
+# Without make (Windows): python -m venv .venv, .venv\Scripts\activate, pip install -c constraints.txt -e .[test]
+
+# Python 3.11 or newer that makes .venv:  make lab PYTHON=python3.12
+PYTHON ?= python3
+# the tested versions; empty takes the newest that pyproject.toml allows:  make clean lab CONSTRAINTS=
+CONSTRAINTS ?= constraints.txt
+# where torch and torchvision come from when .venv is made:  make clean lab TORCH_INDEX=...
+#   auto   Linux without an NVIDIA driver: PyTorch's CPU wheels, PyPI where that index is not reached; else PyPI
+#   pypi   PyPI's build (on Linux with CUDA, 2.7 GB)
+#   a URL  that index, for instance https://download.pytorch.org/whl/cu128
+TORCH_INDEX ?= auto
+# handed on to the command:  make lab ARGS="--no-browser --port 9999"    make run ARGS="-p seed 1"
+ARGS ?=
+
+VENV := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
+PIP := $(VENV)/python -m pip --disable-pip-version-check install $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
+# Both in one command, from that index and nowhere else: a torch from here with a torchvision from there does not
+# import. Their dependencies follow from PyPI, because PyTorch's indexes hold old copies of them.
+TORCH := PIP_CONFIG_FILE=/dev/null PIP_FIND_LINKS= PIP_EXTRA_INDEX_URL= $(PIP) --no-deps torch torchvision --index-url
+NOTEBOOKS := $(wildcard notebooks/*.ipynb)
+
+.PHONY: help lab run test outputs clean
+help:     ## list these commands
+	@sed -n 's/^\([a-z]*\): .*## /make \1	/p' Makefile
+
+lab: .venv/installed     ## install into .venv if need be, and open JupyterLab on the lesson
+	$(VENV)/python -m jupyterlab notebooks/00_start_here.ipynb $(ARGS)
+
+run: .venv/installed     ## run the whole workbook without a browser; pages and executed copies in build/
+	$(VENV)/python -m kdlab.workbook $(ARGS)
+
+test: .venv/installed     ## run all tests, then the workbook, then compare every output with the committed one
+	$(VENV)/python -m pytest tests
+	$(VENV)/python -m kdlab.workbook
+	$(VENV)/python -m pytest --nbval --nbval-current-env --nbval-sanitize-with tests/sanitize.cfg $(NOTEBOOKS) $(NOTEBOOKS:notebooks/%=build/%)
+
+outputs: .venv/installed     ## for maintainers: execute the notebooks in place, so that they can be committed
+	$(VENV)/python -m kdlab.workbook --in-place $(ARGS)
+
+clean:     ## remove .venv, build/ and the caches
+	rm -rf .venv build kdlab.egg-info .pytest_cache .hypothesis kdlab/__pycache__ tests/__pycache__ notebooks/.ipynb_checkpoints
+
+.venv/installed: pyproject.toml $(CONSTRAINTS)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "kdlab needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) --version 2>&1); name another: make lab PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv .venv
+	@case "$(TORCH_INDEX)" in \
+	pypi) ;; \
+	auto) if [ "$$(uname -s)" = Linux ] && ! nvidia-smi -L >/dev/null 2>&1; then \
+		echo "No NVIDIA driver here: trying PyTorch's CPU wheels."; \
+		$(TORCH) https://download.pytorch.org/whl/cpu --retries 0 --timeout 10 \
+		|| echo "PyTorch's CPU wheels could not be had (see above): taking PyPI's larger build, which also runs on a CPU."; fi ;; \
+	*) $(TORCH) "$(TORCH_INDEX)" ;; \
+	esac
+	$(PIP) -e '.[test]'
+	$(VENV)/python -m kdlab
+	touch $@

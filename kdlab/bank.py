@@ -1,0 +1,181 @@
+"""The logit bank: a teacher's logits as a file that another machine or framework can make or use.
+
+It keeps and checks logits; asking the teacher is done by evaluation.py, learning from the bank by training.py.
+
+The file is a safetensors file, format version 1. Any program may write it:
+    logits    F32 (n, classes), before the softmax, at temperature 1
+    indices   I64 (n,): the place in its split, from 0, of the image that each row belongs to; none twice
+    metadata  one key, "kdlab_bank" (safetensors writes several keys in random order), whose value is a JSON object:
+        version      1
+        classes      list of the class names, in the order of the logits
+        dataset      the data set's name, for messages
+        split        "train" or "test"
+        fingerprint  {"content": …, "order": …} of the whole split, in hex
+        producer     free text: who made the logits
+The fingerprint is BLAKE2b with 16-byte digests. Each image gives one, over its uint8 bytes (channels, height, width,
+row by row), with its label as 8 little-endian bytes for the salt. "order" is the digest of the shape as text, such
+as "(3, 32, 32)", followed by all the images' digests; "content" is the same with these digests sorted.
+"""
+
+import json
+import os
+import tempfile
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from kdlab.data import Dataset
+
+VERSION = 1
+_KEY = "kdlab_bank"
+
+
+@dataclass(frozen=True, eq=False)
+class Bank:
+    """Logits float32 (n, classes) for the images at `indices`, int64 (n,), of one split of one data set."""
+
+    logits: Tensor
+    indices: Tensor
+    classes: tuple[str, ...]
+    dataset: str
+    split: str
+    fingerprint: dict[str, str]
+    producer: str
+
+    def lookup(self, indices: Tensor) -> Tensor:
+        """The logits of a batch of images. Look all images up once where a loop on an accelerator must not wait.
+
+        Args:
+            indices: int64 (batch,) into the split, on any device.
+
+        Returns:
+            float32 (batch, classes), on the device of the indices.
+
+        Raises:
+            KeyError: an image that is not in the bank.
+        """
+        wanted = indices.to(self._rows.device)
+        inside = (wanted >= 0) & (wanted < len(self._rows))
+        rows = self._rows[wanted.where(inside, 0)]  # (batch,)
+        if not (found := inside & (rows >= 0)).all():
+            missing = wanted[~found]
+            first = int(missing[0])
+            raise KeyError(f"{len(missing)} images are not in the bank of {len(self.logits)}, the first is {first}")
+        return self.logits[rows].to(indices.device)
+
+    @cached_property
+    def _rows(self) -> Tensor:
+        """(largest index + 1,): the row of each image, or -1."""
+        rows = self.indices.new_full((int(self.indices.max()) + 1,), -1)
+        rows[self.indices] = torch.arange(len(self.indices), device=rows.device)
+        return rows
+
+
+def make(
+    logits: Tensor, dataset: Dataset, *, split: str = "train", indices: Tensor | None = None, producer: str
+) -> Bank:
+    """A bank of logits that are at hand.
+
+    Args:
+        logits: float (n, classes); kept as float32.
+        dataset: the images that the logits belong to.
+        split: "train" or "test".
+        indices: int64 (n,), the images' places in the split, none twice; None for the whole split in its order.
+        producer: who made the logits, such as "torch 2.15.0 mlp-512-512".
+
+    Returns:
+        Bank, on the logits' device.
+
+    Raises:
+        ValueError: logits or indices that do not fit the split; the message says what differs.
+    """
+    if split not in ("train", "test"):
+        raise ValueError(f"split must be 'train' or 'test', got {split!r}")
+    images = len(getattr(dataset, split))
+    if indices is None:
+        indices = torch.arange(images, device=logits.device)
+    logits, indices = logits.detach().float(), indices.to(logits.device)
+    if wrong := _misfit(logits, indices, images, len(dataset.classes)):
+        raise ValueError(f"the logits do not fit the {split} split of {dataset.name}: {wrong}")
+    return Bank(logits, indices, tuple(dataset.classes), dataset.name, split, dataset.fingerprint(split), producer)
+
+
+def fill(teacher: nn.Module, dataset: Dataset, *, split: str = "train", producer: str | None = None) -> Bank:
+    """Asks a teacher once about every image of a split.
+
+    Args:
+        teacher: on the data set's device; its mode is restored.
+        dataset, split: as in `make`.
+        producer: who made the logits; None writes torch's version and the teacher's class.
+
+    Returns:
+        Bank, on the data set's device.
+
+    Raises:
+        ValueError: logits that do not fit the data set, or are not finite.
+    """
+    from kdlab.evaluation import predict
+
+    producer = producer or f"torch {torch.__version__} {type(teacher).__name__}"
+    return make(predict(teacher, dataset, split), dataset, split=split, producer=producer)
+
+
+def save(bank: Bank, path: str | Path) -> None:
+    """Writes a bank, to a temporary name first; an older file stays until the new one is complete.
+
+    The same bank gives the same bytes.
+
+    Args:
+        bank: on any device.
+        path: the file; its folder is made where it is missing.
+
+    Raises:
+        OSError: the disk is full or the folder cannot be written; nothing half-written remains.
+    """
+    from safetensors.torch import save as to_bytes
+
+    path = Path(path)
+    record = {k: v for k, v in vars(bank).items() if k in ("classes", "dataset", "split", "fingerprint", "producer")}
+    text = json.dumps({"version": VERSION, **record}, sort_keys=True)
+    tensors = {"logits": bank.logits.cpu().contiguous(), "indices": bank.indices.cpu().contiguous()}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".saving-") as folder:
+            (Path(folder) / path.name).write_bytes(to_bytes(tensors, {_KEY: text}))
+            os.replace(Path(folder) / path.name, path)
+    except OSError as error:
+        raise OSError(f"could not write the bank {path}: {error}; nothing was changed there") from None
+
+
+def load(path: str | Path, dataset: Dataset, *, split: str = "train") -> Bank:
+    """Reads a bank, and refuses one that does not belong to these images and classes.
+
+    Args:
+        path: the file.
+        dataset: the data set that the bank shall be used with.
+        split: "train" or "test".
+
+    Returns:
+        Bank, on the CPU.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is damaged, foreign or of a newer format, or belongs to other images, another order,
+            other classes or another split; the message says what differs.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"there is no bank {path}; make one with kdlab.bank.fill and kdlab.bank.save")
+    try:
+        with safe_open(path, "pt") as file:
+            record = json.loads((file.metadata() or {})[_KEY])
+            version = record["version"]
+            if version == VERSION:
+                logits, indices = file.get_tensor("logits").clone(), file.get_tensor("indices").clone()
+                bank = Bank(logits, indices, tuple(record["classes"]), *(record[k] for k in _TEXTS))
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is not a whole logit bank, but damaged or another kind of file: {error}") from None

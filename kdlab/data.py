@@ -1,0 +1,235 @@
+"""Data sets by name, each split one uint8 tensor in memory, with batches and augmentation as tensor work.
+
+Models, losses and the training loop live elsewhere; there is no DataLoader and no worker process here.
+"""
+
+import hashlib
+import math
+import os
+import time
+import uuid
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from http.client import HTTPException
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+NAMES = ("digits", "glyphs", "cifar10", "folder:PATH")
+
+TIMEOUT = 15.0  # seconds that a download may stay silent
+SPEED_FLOOR = 50_000  # bytes per second that a download must reach on average ...
+SPEED_GRACE = 20.0  # ... once it has run for this many seconds
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")  # as in torchvision
+
+CHARACTERS = "O0QCGDIl1S"
+# Of the fonts that matplotlib ships, those that draw all ten characters as ten different shapes (checked by eye).
+FONTS = tuple(
+    """DejaVuSans DejaVuSans-Bold DejaVuSans-Oblique DejaVuSans-BoldOblique DejaVuSansMono DejaVuSansMono-Bold
+    DejaVuSansMono-Oblique DejaVuSansMono-BoldOblique DejaVuSerif DejaVuSerif-Bold DejaVuSerif-Italic
+    DejaVuSerif-BoldItalic STIXGeneral STIXGeneralBol STIXGeneralItalic STIXGeneralBolIta
+    cmr10 cmb10 cmti10 cmss10 cmtt10""".split()
+)
+# Tuned on seed 0 so that a 16-32-64 CNN on 6,000 glyphs reaches about 91% and an 8-16-16 one on 200 about 55%.
+ROTATION, SHIFT, SCALE, NOISE = 15, 0.1, (0.7, 1.0), 80  # degrees, half-widths, of the mask, of 255
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Images and their labels: uint8 (n, channels, height, width) in 0..255, and int64 (n,)."""
+
+    images: Tensor
+    labels: Tensor
+
+    def __post_init__(self) -> None:
+        if self.images.dtype != torch.uint8 or self.images.dim() != 4:
+            given = f"{self.images.dtype} of {tuple(self.images.shape)}"
+            raise ValueError(f"images must be uint8 of shape (n, channels, height, width), got {given}")
+        if self.labels.dtype != torch.int64 or self.labels.shape != self.images.shape[:1]:
+            given = f"{self.labels.dtype} of {tuple(self.labels.shape)}"
+            raise ValueError(f"labels must be int64 of shape ({len(self.images)},), one per image, got {given}")
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def subset(self, indices) -> "Split":
+        """The images and labels at these indices (a tensor, a list or a slice), in this order."""
+        return Split(self.images[indices], self.labels[indices])
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """A training split, a test split, the names of the classes, and mean and std per channel.
+
+    mean and std, float32 (channels,) in 0..1 units, are measured on the training split where they are left out.
+    """
+
+    name: str
+    train: Split
+    test: Split
+    classes: tuple[str, ...]
+    mean: Tensor | None = None
+    std: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        if self.test.images.shape[1:] != self.shape:
+            raise ValueError(f"test images must have the training shape {self.shape}, got {self.test.images.shape[1:]}")
+        for split in (self.train, self.test):
+            wrong = split.labels[(split.labels < 0) | (split.labels >= len(self.classes))]
+            if len(wrong):
+                raise ValueError(f"labels must be in 0 .. {len(self.classes) - 1}, got {int(wrong[0])}")
+        if self.mean is None or self.std is None:
+            if not len(self.train):
+                raise ValueError("the training split must hold at least one image to measure mean and std, got none")
+            mean, std = _mean_and_std(self.train.images)
+            object.__setattr__(self, "mean", mean)
+            object.__setattr__(self, "std", std)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(channels, height, width) of one image."""
+        return tuple(self.train.images.shape[1:])
+
+    def normalize(self, images: Tensor) -> Tensor:
+        """(images / 255 - mean) / std with the training split's figures, on the device of the images.
+
+        Args:
+            images: uint8 (n, channels, height, width), 0..255.
+
+        Returns:
+            float32 (n, channels, height, width).
+
+        Raises:
+            ValueError: images that are not uint8, such as images that were normalized before.
+        """
+        if images.dtype != torch.uint8:
+            raise ValueError(f"images must be uint8 in 0..255, got {images.dtype}; normalize takes raw images, once")
+        mean, std = (255 * x.to(images.device).view(1, -1, 1, 1) for x in (self.mean, self.std))
+        return images.float().sub_(mean).div_(std)
+
+    def to(self, device: str | torch.device) -> "Dataset":
+        """The same data set with all its tensors on a device."""
+        train, test = (Split(s.images.to(device), s.labels.to(device)) for s in (self.train, self.test))
+        return replace(self, train=train, test=test, mean=self.mean.to(device), std=self.std.to(device))
+
+    def fingerprint(self, split: str = "train") -> dict[str, str]:
+        """Two digests of a split's images and labels, the same on every device.
+
+        Args:
+            split: "train" or "test".
+
+        Returns:
+            {"content": unchanged by the order of the images, "order": changed by it}, each 32 hex digits.
+            Equal content with another order means: the same images, shuffled.
+        """
+        images, labels = getattr(self, split).images.cpu().contiguous().numpy(), getattr(self, split).labels.tolist()
+        each = [  # one digest per image, over its bytes and its label
+            hashlib.blake2b(image, digest_size=16, salt=label.to_bytes(8, "little")).digest()
+            for image, label in zip(images, labels)
+        ]
+        start = repr(self.shape).encode()
+        content, order = (hashlib.blake2b(start + b"".join(x), digest_size=16) for x in (sorted(each), each))
+        return {"content": content.hexdigest(), "order": order.hexdigest()}
+
+
+def load(
+    name: str, *, seed: int = 0, size: int = 32, train: int = 6000, test: int = 2000, root: str | Path | None = None
+) -> Dataset:
+    """A data set by its name, on the CPU.
+
+    Args:
+        name: "digits" (scikit-learn's 1,797 real ones, 1x8x8), "glyphs" (ten confusable characters, drawn here,
+            3x32x32), "cifar10" (downloaded once, 170 MB), or "folder:PATH" (PATH/train/CLASS/* and PATH/test/CLASS/*).
+        seed: splits the digits and draws the glyphs; the other two come split.
+        size: pixels a side to which the images of a folder are brought.
+        train, test: numbers of glyphs, >= 1.
+        root: where cifar10 is kept; `cache_dir()` where it is left out.
+
+    Returns:
+        A Dataset; the same arguments give the same tensors.
+
+    Raises:
+        ValueError: an unknown name, a number below 1, or a folder that cannot be used; the message names the file.
+        FileNotFoundError: a folder that is not there, or without train/ or test/.
+        ConnectionError: cifar10 is not here and cannot be fetched.
+    """
+    for argument, value in dict(size=size, train=train, test=test).items():
+        if value < 1:
+            raise ValueError(f"{argument} must be >= 1, got {value}")
+    if name == "digits":
+        return _digits(seed)
+    if name == "glyphs":
+        return _glyphs(seed, train, test)
+    if name == "cifar10":
+        return _cifar10(Path(root).expanduser() if root else cache_dir())
+    if name.startswith("folder:") and name != "folder:":
+        return _folder(name, Path(name.removeprefix("folder:")).expanduser(), size)
+    raise ValueError(f"unknown data set {name!r}; there are {', '.join(NAMES)}")
+
+
+def cache_dir() -> Path:
+    """Where downloads and decoded folders are kept: the variable KDLAB_CACHE, or ~/.cache/kdlab. It may not exist yet."""
+    return Path(os.environ.get("KDLAB_CACHE") or "~/.cache/kdlab").expanduser()
+
+
+def batches(n: int, batch_size: int | None, *, seed: int, device: str | torch.device) -> Iterator[Tensor]:
+    """Endless index selections, reshuffled every epoch; the incomplete batch at an epoch's end is dropped.
+
+    Args:
+        n: number of images, >= 1.
+        batch_size: >= 1; None, or n and more, means all n in their own order every time.
+        seed: of the shuffle, drawn on the CPU so that the order is the same on every device.
+        device: where the indices shall lie.
+
+    Yields:
+        int64 (batch,), each in 0 .. n - 1.
+
+    Raises:
+        ValueError: n or batch_size below 1.
+    """
+    if n < 1 or (batch_size is not None and batch_size < 1):
+        raise ValueError(f"n and batch_size must be >= 1, got n={n} and batch_size={batch_size}")
+    generator = torch.Generator().manual_seed(seed)
+    everything = torch.arange(n, device=device)
+    while batch_size is None or batch_size >= n:
+        yield everything
+    while True:
+        order = torch.randperm(n, generator=generator).to(device)
+        for start in range(0, n - batch_size + 1, batch_size):
+            yield order[start : start + batch_size]
+
+
+def augment(images: Tensor, *, generator: torch.Generator, pad: int = 4, flip: bool = True) -> Tensor:
+    """A random crop of each reflected-and-padded image, and a horizontal flip of every other one by chance.
+
+    Args:
+        images: uint8 (n, channels, height, width).
+        generator: draws the offsets; one on the CPU gives the same offsets on every device.
+        pad: largest shift in pixels, 0 <= pad < height and width.
+        flip: off for letters and digits, which are not themselves in a mirror.
+
+    Returns:
+        uint8 (n, channels, height, width), newly made.
+
+    Raises:
+        ValueError: pad out of its range.
+    """
+    n, _, height, width = images.shape
+    if not 0 <= pad < min(height, width):
+        raise ValueError(f"pad must be in 0 .. {min(height, width) - 1} for {height}x{width} images, got {pad}")
+    drawn = dict(generator=generator, device=generator.device)
+    down, right = torch.randint(-pad, pad + 1, (2, n, 1), **drawn)
+    rows, columns = _reflect(torch.arange(height) + down.cpu(), height), _reflect(torch.arange(width) + right.cpu(), width)
+    if flip:
+        mirrored = torch.rand(n, 1, **drawn).cpu() < 0.5
+        columns = torch.where(mirrored, columns.flip(1), columns)
+    source = (rows[:, :, None] * width + columns[:, None, :]).view(n, 1, -1)  # (n, 1, pixels): where each comes from
+    return images.flatten(2).gather(2, source.to(images.device).expand(images.flatten(2).shape)).view(images.shape)

@@ -1,0 +1,125 @@
+"""What a model knows: its logits on a split, accuracy, calibration, agreement, and paired comparisons of runs.
+
+It trains nothing and draws nothing.
+"""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from kdlab.data import Dataset
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A model on one split: `accuracy` in [0, 1], `cross_entropy` in nats, expected calibration error `ece` in
+    [0, 1] (15 bins), `agreement` in [0, 1] with a teacher (None without one), `recall` per class in [0, 1]
+    (nan for a class without images)."""
+
+    accuracy: float
+    cross_entropy: float
+    ece: float
+    agreement: float | None
+    recall: tuple[float, ...]
+
+
+@torch.no_grad()
+def predict(
+    model: nn.Module, dataset: Dataset, split: str = "train", batch_size: int = 1000, indices: Tensor | None = None
+) -> Tensor:
+    """A model's logits for a split, in eval mode; the model's mode is restored.
+
+    Args:
+        model: on the data set's device.
+        dataset: whose images to use.
+        split: "train" or "test".
+        batch_size: images at a time.
+        indices: int64 (n,), the images to use; None for all.
+
+    Returns:
+        float32 (n, classes), on the data set's device.
+    """
+    images = getattr(dataset, split).images
+    images = images if indices is None else images[indices.to(images.device)]
+    was_training = model.training
+    model.eval()
+    logits = [model(dataset.normalize(part)).float() for part in images.split(batch_size)]
+    model.train(was_training)
+    return torch.cat(logits)
+
+
+def evaluate(
+    model: nn.Module, dataset: Dataset, *, split: str = "test", teacher: nn.Module | Tensor | None = None
+) -> Evaluation:
+    """Accuracy, cross-entropy, calibration, agreement with a teacher, and recall per class.
+
+    Args:
+        model: on the data set's device.
+        dataset: whose split to use.
+        split: "train" or "test".
+        teacher: a model, or its logits (n, classes) for that split, or None.
+
+    Returns:
+        Evaluation.
+
+    Source: expected calibration error after Guo et al. 2017, arXiv:1706.04599, eq. 3, with 15 equal bins.
+    """
+    labels = getattr(dataset, split).labels
+    logits = predict(model, dataset, split)
+    answers = logits.argmax(1)  # (n,)
+    if isinstance(teacher, nn.Module):
+        teacher = predict(teacher, dataset, split)
+    correct = (answers == labels).double()
+    classes = len(dataset.classes)
+    hits = torch.bincount(labels, correct, minlength=classes)
+    return Evaluation(
+        accuracy=correct.mean().item(),
+        cross_entropy=F.cross_entropy(logits, labels).item(),
+        ece=calibration_error(logits, labels),
+        agreement=None if teacher is None else (answers == teacher.argmax(1)).double().mean().item(),
+        recall=tuple((hits / torch.bincount(labels, minlength=classes)).tolist()),
+    )
+
+
+def calibration_error(logits: Tensor, labels: Tensor, bins: int = 15) -> float:
+    """How far a model's confidence is from its accuracy, averaged over bins of confidence.
+
+    Args:
+        logits: float (n, classes).
+        labels: int64 (n,).
+        bins: equal bins of (0, 1].
+
+    Returns:
+        In [0, 1]; 0 where, in each bin, the mean confidence equals the accuracy.
+    """
+    confidence, answers = logits.double().softmax(1).max(1)  # (n,), (n,)
+    which = (confidence * bins).ceil().long().clamp(1, bins) - 1
+    gap = torch.bincount(which, confidence - (answers == labels).double(), minlength=bins)
+    return (gap.abs().sum() / len(labels)).item()
+
+
+def paired_difference(treated: Iterable[float], control: Iterable[float]) -> tuple[float, float, float, int]:
+    """Mean difference of paired runs, its 95% t interval, and how often the first one won.
+
+    Args:
+        treated, control: one figure for each seed, in the same order; at least 2.
+
+    Returns:
+        (mean, low, high, wins).
+
+    Raises:
+        ValueError: different lengths, or fewer than 2 pairs.
+    """
+    from scipy import stats
+
+    pairs = list(zip(treated, control, strict=True))
+    if len(pairs) < 2:
+        raise ValueError(f"an interval needs at least 2 paired seeds, got {len(pairs)}")
+    differences = torch.tensor([a - b for a, b in pairs], dtype=torch.float64)
+    half = stats.t.ppf(0.975, len(pairs) - 1) * differences.std().item() / math.sqrt(len(pairs))
+    mean = differences.mean().item()
+    return mean, mean - half, mean + half, int((differences > 0).sum())

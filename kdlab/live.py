@@ -1,0 +1,154 @@
+"""Panels: sliders that redraw a figure, or retrain a student and redraw.
+
+Nothing below this module knows that widgets exist. Where no front end is there, a panel is its picture.
+"""
+
+import io
+from collections.abc import Callable, Sequence
+
+import ipywidgets as widgets
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from kdlab import plots
+from kdlab.losses import soft_targets
+
+
+class Panel(widgets.VBox):
+    """Controls above a figure that is drawn anew after each move.
+
+    Its picture is part of the notebook's output, so that a closed kernel, GitHub and nbconvert show it.
+
+    Args:
+        draw: called with the controls' values by name; returns a Figure.
+        **controls: widgets with a `value`.
+    """
+
+    def __init__(self, draw: Callable[..., Figure], **controls: widgets.Widget):
+        self._draw, self.controls = draw, controls
+        self.picture = widgets.Image(format="png", layout={"max_width": "100%", "object_fit": "contain"})
+        self.message = widgets.HTML()
+        for control in controls.values():
+            control.style.description_width = "110px"
+            control.layout.width = "460px"
+            control.observe(lambda change: self.redraw(), "value")
+        self.redraw()
+        super().__init__([*controls.values(), self.message, self.picture])
+
+    def redraw(self) -> None:
+        """Draws with the values as they stand; an error is shown in the panel, which stays usable."""
+        try:
+            figure = self._draw(**{name: control.value for name, control in self.controls.items()})
+        except Exception as error:
+            self.message.value = f"<b>{type(error).__name__}:</b> {error}"
+            return
+        self.message.value = ""
+        png = io.BytesIO()
+        figure.savefig(png, format="png", dpi=90)
+        self.picture.value = png.getvalue()
+
+    def _repr_mimebundle_(self, **kwargs):
+        bundle = super()._repr_mimebundle_(**kwargs)
+        text = f"a panel with {', '.join(self.controls)}"
+        return bundle | {"text/plain": text, "image/png": self.picture.value}
+
+
+def explorer(logits: Tensor, images: Tensor, classes: Sequence[str], *, temperature: float = 4.0) -> Panel:
+    """A teacher's soft targets for a chosen picture, with their entropy, as the temperature moves.
+
+    Args:
+        logits: (n, classes), the teacher's.
+        images: uint8 (n, channels, height, width), the pictures.
+        classes: names.
+        temperature: where the slider starts, in [0.25, 32].
+
+    Returns:
+        A Panel.
+    """
+
+    def draw(image: int, temperature: float) -> Figure:
+        rows = {f"T = {t:g}": soft_targets(logits[image], t) for t in dict.fromkeys((1.0, round(temperature, 2)))}
+        bits = [-(p * p.clamp_min(1e-30).log2()).sum().item() for p in rows.values()]
+        title = "entropy " + ", ".join(f"{b:.2f} bits at {name}" for name, b in zip(rows, bits))
+        return plots.soft_targets({n: p.tolist() for n, p in rows.items()}, classes, title=title, picture=images[image])
+
+    return Panel(
+        draw,
+        image=widgets.IntSlider(0, 0, len(images) - 1, description="image"),
+        temperature=widgets.FloatLogSlider(
+            temperature, base=2, min=-2, max=5, step=0.25, readout_format=".2f", description="temperature T"
+        ),
+    )
+
+
+def retrain(run: Callable[[float, float], float], *, alone: float, alpha: float = 1.0, temperature: float = 4.0) -> Panel:
+    """Trains a student after each move of alpha or T, and adds it to a scatter of all runs so far.
+
+    Args:
+        run: maps (alpha, temperature) to a test accuracy in percent.
+        alone: the accuracy in percent of the student without a teacher, drawn as a line.
+        alpha, temperature: where the sliders start.
+
+    Returns:
+        A Panel; its attribute `runs` lists (alpha, temperature, accuracy) in the order they were made.
+    """
+    runs: list[tuple[float, float, float]] = []
+
+    def draw(alpha: float, temperature: float) -> Figure:
+        runs.append((alpha, temperature, run(alpha, temperature)))
+        older = [(t, accuracy, f"α={a:g}") for a, t, accuracy in runs[:-1]]
+        newest = (temperature, runs[-1][2], f"α={alpha:g}: {runs[-1][2]:.1f} %")
+        return plots.points(
+            {"earlier runs": older, "this run": [newest]} if older else {"this run": [newest]},
+            title=f"{len(runs)} student{'s' * (len(runs) > 1)} so far",
+            xlabel="temperature T",
+            ylabel="test accuracy (%)",
+            log="x",
+            line=("student alone", alone),
+        )
+
+    panel = Panel(
+        draw,
+        alpha=widgets.FloatSlider(alpha, min=0, max=1, step=0.05, description="alpha", continuous_update=False),
+        temperature=widgets.FloatLogSlider(
+            temperature, base=2, min=-1, max=5, step=0.5, readout_format=".2f",
+            description="temperature T", continuous_update=False,
+        ),
+    )
+    panel.runs = runs
+    return panel
+
+
+def missing_class(run: Callable[[int, float], Sequence[float]], classes: Sequence[str], *, missing: int = 3,
+                  temperature: float = 4.0) -> Panel:
+    """Leaves one class out of a student's training images, and shows how many of each class it recognises.
+
+    Args:
+        run: maps (class, temperature) to the student's recall for every class, in [0, 1].
+        classes: names.
+        missing: the class that is left out at first.
+        temperature: where the slider starts.
+
+    Returns:
+        A Panel.
+    """
+
+    def draw(missing: int, temperature: float) -> Figure:
+        recall = run(missing, temperature)
+        title = f"no {classes[missing]} in training, T = {temperature:g}: {100 * recall[missing]:.0f} % of them recognised"
+        groups = {"seen": [], f"never seen: {classes[missing]}": []}
+        for i, value in enumerate(recall):
+            list(groups.values())[i == missing].append((i, 100 * value, ""))
+        figure = plots.points(groups, title=title, xlabel="class", ylabel="recognised (%)")
+        figure.axes[0].set_xticks(range(len(classes)), classes)
+        figure.axes[0].set_ylim(-5, 105)
+        return figure
+
+    return Panel(
+        draw,
+        missing=widgets.Dropdown(options=[(name, i) for i, name in enumerate(classes)], value=missing, description="left out"),
+        temperature=widgets.FloatLogSlider(
+            temperature, base=2, min=-1, max=5, step=0.5, readout_format=".2f",
+            description="temperature T", continuous_update=False,
+        ),
+    )

@@ -1,0 +1,260 @@
+"""Static figures from plain results: they take numbers and return a matplotlib Figure.
+
+They never train, never show and never touch pyplot, so threads and callbacks may call them.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator
+from torch import Tensor
+
+# Okabe and Ito's colours, which stay apart for colour-blind eyes; markers and line styles repeat the distinction.
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+LINES = ("-", "--", "-.", ":")
+
+_STYLE = {
+    "font.size": 12,
+    "axes.titlesize": 13,
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "grid.color": "#e4e4e4",
+    "legend.frameon": False,
+    "lines.linewidth": 2,
+}
+_styled = matplotlib.rc_context(_STYLE)  # as a decorator: the style holds while a figure is made, and nowhere else
+
+
+@_styled
+def images(pictures: Tensor, titles: Sequence[str] = (), *, columns: int = 10, title: str = "") -> Figure:
+    """Pictures in rows.
+
+    Args:
+        pictures: uint8 (n, channels, height, width), 1 or 3 channels.
+        titles: one for each picture, or none.
+        columns: pictures in a row.
+        title: over the whole figure.
+
+    Returns:
+        A Figure.
+    """
+    rows = -(-len(pictures) // columns)
+    height = 1.25 if titles else 1.0
+    figure = Figure(figsize=(columns, rows * height + (0.45 if title else 0)), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for i, ax in enumerate(axes):
+        ax.axis("off")
+        if i < len(pictures):
+            picture = pictures[i].cpu().permute(1, 2, 0).numpy()  # (height, width, channels)
+            ax.imshow(picture.squeeze(), cmap="gray_r" if picture.shape[2] == 1 else None)
+            if titles:
+                ax.set_title(titles[i], fontsize=12)
+    figure.suptitle(title, fontsize=13)
+    return figure
+
+
+@_styled
+def lines(
+    x: Sequence[float],
+    series: Mapping[str, Sequence[float]],
+    *,
+    title: str,
+    xlabel: str,
+    ylabel: str,
+    log: str = "",
+    bands: Mapping[str, tuple[Sequence[float], Sequence[float]]] | None = None,
+) -> Figure:
+    """Curves over a common axis, each with its own colour, marker and line style.
+
+    Args:
+        x: positions (n,).
+        series: name → values (n,); None or nan leaves a gap.
+        title, xlabel, ylabel: texts; the labels carry the units.
+        log: "", "x", "y" or "xy": which axes are logarithmic (base 2 for x).
+        bands: name → (low (n,), high (n,)), shaded around the curve of that name.
+
+    Returns:
+        A Figure.
+    """
+    figure, ax = _axes(title, xlabel, ylabel)
+    few = len(x) <= 20
+    for i, (name, values) in enumerate(series.items()):
+        values = [float("nan") if value is None else value for value in values]
+        style = dict(color=COLORS[i % 7], marker=MARKERS[i % 7] if few else None, linestyle=LINES[i % 4])
+        ax.plot(x, values, label=name, markersize=6, **style)
+        if bands and name in bands:
+            ax.fill_between(x, *bands[name], color=COLORS[i % 7], alpha=0.18, linewidth=0)
+    if "x" in log:
+        ax.set_xscale("log", base=2)
+        ax.set_xticks(x, [f"{value:g}" for value in x])
+        ax.minorticks_off()
+    if "y" in log:
+        _log_y(ax)
+    if len(series) > 1:
+        ax.legend()
+    return figure
+
+
+@_styled
+def soft_targets(
+    distributions: Mapping[str, Sequence[float]], classes: Sequence[str], *, title: str, picture: Tensor | None = None
+) -> Figure:
+    """Bars of several distributions over the same classes, with the picture that they speak of.
+
+    Args:
+        distributions: name → probabilities (classes,).
+        classes: their names.
+        title: text.
+        picture: uint8 (channels, height, width), or None.
+
+    Returns:
+        A Figure.
+    """
+    ratio = [1, 3.4] if picture is not None else [1]
+    figure = Figure(figsize=(9, 3.4), layout="constrained")
+    axes = figure.subplots(1, len(ratio), width_ratios=ratio, squeeze=False)[0]
+    if picture is not None:
+        axes[0].imshow(picture.cpu().permute(1, 2, 0).numpy().squeeze(), cmap="gray_r")
+        axes[0].axis("off")
+    ax, width = axes[-1], 0.8 / len(distributions)
+    for i, (name, values) in enumerate(distributions.items()):
+        at = [c - 0.4 + width * (i + 0.5) for c in range(len(classes))]
+        ax.bar(at, values, width, label=name, color=COLORS[i % 7], hatch=("", "//", "..", "xx")[i % 4], edgecolor="white")
+    ax.set_xticks(range(len(classes)), classes)
+    ax.set(title=title, xlabel="class", ylabel="probability", ylim=(0, 1.02))
+    ax.grid(axis="x", visible=False)
+    if len(distributions) > 1:
+        ax.legend()
+    return figure
+
+
+@_styled
+def matrix(values: Tensor, rows: Sequence[str], columns: Sequence[str], *, title: str, xlabel: str, ylabel: str) -> Figure:
+    """A table of probabilities as shades, with the figures in the cells, in percent.
+
+    Args:
+        values: (rows, columns), in [0, 1].
+        rows, columns: their names.
+        title, xlabel, ylabel: texts.
+
+    Returns:
+        A Figure.
+    """
+    figure, ax = _axes(title, xlabel, ylabel, size=(7.2, 6))
+    ax.imshow(values.cpu(), cmap="Blues", vmin=0, vmax=1)
+    ax.set_xticks(range(len(columns)), columns)
+    ax.set_yticks(range(len(rows)), rows)
+    ax.grid(False)
+    for i, row in enumerate(values.tolist()):
+        for j, value in enumerate(row):
+            if value >= 0.015:
+                ax.text(j, i, f"{100 * value:.0f}", ha="center", va="center", color="white" if value > 0.5 else "black")
+    return figure
+
+
+@_styled
+def intervals(results: Mapping[str, tuple[float, float, float]], *, title: str, xlabel: str) -> Figure:
+    """Means with their intervals, one line each, against zero.
+
+    Args:
+        results: name → (mean, low, high); further entries of the tuple are ignored.
+        title, xlabel: texts; the label carries the unit.
+
+    Returns:
+        A Figure; an interval that excludes zero is filled, one that holds zero is hollow.
+    """
+    figure, ax = _axes(title, xlabel, "", size=(9, 1.3 + 0.46 * len(results)))
+    for i, (mean, low, high, *_) in enumerate(results.values()):
+        color = COLORS[2] if low > 0 else COLORS[1] if high < 0 else "#666666"
+        ax.plot([low, high], [i, i], color=color, solid_capstyle="butt")
+        filled = "white" if low <= 0 <= high else color
+        ax.plot(mean, i, marker="o", markersize=9, color=color, markerfacecolor=filled, markeredgewidth=2)
+        ax.annotate(f"{mean:+.1f}", (mean, i), (0, 9), textcoords="offset points", ha="center", fontsize=11)
+    ax.axvline(0, color="black", linewidth=1)
+    ax.set_yticks(range(len(results)), results)
+    ax.set_ylim(len(results) - 0.5, -0.8)
+    ax.grid(axis="y", visible=False)
+    return figure
+
+
+@_styled
+def pairs(before: Sequence[float], after: Sequence[float], names: tuple[str, str], *, title: str, ylabel: str) -> Figure:
+    """One line for each paired seed, from its first figure to its second.
+
+    Args:
+        before, after: one figure for each seed, in the same order.
+        names: of the two sides.
+        title, ylabel: texts; the label carries the unit.
+
+    Returns:
+        A Figure.
+    """
+    figure, ax = _axes(title, "", ylabel, size=(6.5, 4.2))
+    for a, b in zip(before, after, strict=True):
+        rose = b > a
+        ax.plot([0, 1], [a, b], color=COLORS[0 if rose else 1], linestyle="-" if rose else "--", marker="o", alpha=0.85)
+    ax.set_xticks([0, 1], names)
+    ax.set_xlim(-0.3, 1.3)
+    ax.grid(axis="x", visible=False)
+    return figure
+
+
+@_styled
+def points(
+    groups: Mapping[str, Iterable[tuple[float, float, str]]],
+    *,
+    title: str,
+    xlabel: str,
+    ylabel: str,
+    log: str = "",
+    line: tuple[str, float] | None = None,
+) -> Figure:
+    """Named points in a plane, one marker and colour for each group.
+
+    Args:
+        groups: name → (x, y, text beside the point).
+        title, xlabel, ylabel: texts; the labels carry the units.
+        log: "", "x", "y" or "xy".
+        line: name and height of a level to compare with, or None.
+
+    Returns:
+        A Figure.
+    """
+    figure, ax = _axes(title, xlabel, ylabel)
+    if "x" in log:
+        ax.set_xscale("log")
+    if "y" in log:
+        _log_y(ax)
+    if line:
+        ax.axhline(line[1], color="black", linestyle="--", linewidth=1.5, label=line[0])
+    for i, (name, entries) in enumerate(groups.items()):
+        entries = list(entries)
+        style = dict(color=COLORS[i % 7], marker=MARKERS[i % 7], linestyle="none", markersize=9)
+        ax.plot([e[0] for e in entries], [e[1] for e in entries], label=name, **style)
+        for x, y, text in entries:
+            ax.annotate(text, (x, y), (7, 5), textcoords="offset points", fontsize=11)
+    ax.margins(x=0.12, y=0.12)
+    if len(groups) > 1 or line:
+        ax.legend()
+    return figure
+
+
+def _axes(title: str, xlabel: str, ylabel: str, size: tuple[float, float] = (8, 4.2)) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=size, layout="constrained")
+    ax = figure.subplots()
+    ax.tick_params(labelsize=12)  # ticks are made when the figure is drawn, outside the style
+    ax.set(title=title, xlabel=xlabel, ylabel=ylabel)
+    return figure, ax
+
+
+def _log_y(ax: Axes) -> None:
+    ax.set_yscale("log")
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.minorticks_off()

@@ -1,0 +1,305 @@
+"""One training loop as a generator of steps, and checkpoints.
+
+Whoever consumes the generator decides what a step means: a progress bar, a panel, a test. Nothing here draws.
+"""
+
+import contextlib
+import math
+import os
+import signal
+import tempfile
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from kdlab.bank import Bank
+from kdlab.data import Dataset, augment, batches
+from kdlab.evaluation import evaluate
+from kdlab.losses import soft_loss
+
+
+@dataclass
+class Knobs:
+    """What may be turned while a student trains. The loop reads it once per step.
+
+    Plain floats, so that any thread may set them; each assignment is checked.
+
+    Args:
+        alpha: in [0, 1], weight of the soft loss; 1 − alpha weighs the labels.
+        temperature: > 0.
+        lr: > 0, the peak of the learning rate; the schedule scales it.
+
+    Raises:
+        ValueError: a value out of its range.
+    """
+
+    alpha: float = 1.0
+    temperature: float = 4.0
+    lr: float = 1e-2
+
+    def __setattr__(self, name: str, value: float) -> None:
+        if name == "alpha" and not 0 <= value <= 1:
+            raise ValueError(f"alpha must be in [0, 1], got {value}")
+        if name in ("temperature", "lr") and not 0 < value < math.inf:
+            raise ValueError(f"{name} must be > 0 and finite, got {value}")
+        super().__setattr__(name, float(value))
+
+
+@dataclass(frozen=True)
+class Step:
+    """What the loop says after a step: its number from 1, the losses in nats, the knobs that were used.
+
+    `loss` is alpha · soft + (1 − alpha) · hard; `soft` contains T² and is 0 without a teacher; `lr` is the rate
+    after the schedule; `accuracy` is the test accuracy in [0, 1], or None where it was not evaluated.
+    """
+
+    step: int
+    loss: float
+    soft: float
+    hard: float
+    alpha: float
+    temperature: float
+    lr: float
+    accuracy: float | None = None
+
+
+def distil(
+    student: nn.Module,
+    dataset: Dataset,
+    knobs: Knobs,
+    *,
+    teacher: nn.Module | Bank | None,
+    steps: int,
+    batch_size: int | None = None,
+    indices: Tensor | None = None,
+    weight_decay: float = 0.0,
+    label_smoothing: float = 0.0,
+    augmented: bool = False,
+    seed: int = 0,
+    evaluate_every: int = 0,
+    record_every: int = 1,
+    optimizer: Callable = torch.optim.AdamW,
+    autocast: torch.dtype | None = None,
+) -> Iterator[Step]:
+    """Trains a student step by step, and yields a record of each.
+
+    The learning rate rises linearly over the first tenth of the steps and falls to zero along a cosine. A step is
+    never cut in two: Ctrl-C is held back until it is done, and closing the generator leaves the student in eval
+    mode with the weights of its last step.
+
+    Args:
+        student: on the data set's device; trained in place.
+        dataset: its training split feeds the steps, its test split the evaluations.
+        knobs: read once per step, may be changed between steps.
+        teacher: a model that is asked in each step (always in eval mode, without gradients), a Bank with its
+            logits, or None for labels alone.
+        steps: number of steps, >= 1.
+        batch_size: images per step; None takes all of them in every step.
+        indices: int64 (n,), the images of the training split to use; None for all.
+        weight_decay, optimizer: as torch.optim has them; the optimizer gets lr and weight_decay.
+        label_smoothing: in [0, 1), of the hard loss.
+        augmented: random crops and flips. Needs a live teacher: a bank's logits belong to the plain image.
+        seed: of the batches' order and of the augmentation, not of the weights.
+        evaluate_every: evaluates on the test split each so many steps and after the last one; 0 for never.
+        record_every: yields each so many steps and the last one; larger values spare an accelerator the waiting.
+        autocast: torch.bfloat16 to run the forward pass in it; see `kdlab.devices.autocast_dtype`.
+
+    Yields:
+        Step.
+
+    Raises:
+        ValueError: arguments that do not fit together.
+        FloatingPointError: the loss is not finite; the message names step and knobs.
+        KeyboardInterrupt: Ctrl-C, between two steps; its argument is the number of the last finished step.
+    """
+    if steps < 1 or record_every < 1:
+        raise ValueError(f"steps and record_every must be >= 1, got {steps} and {record_every}")
+    if augmented and isinstance(teacher, Bank):
+        raise ValueError("a bank holds the logits of the plain images; with augmented=True pass the teacher itself")
+    device = dataset.train.images.device
+    chosen = torch.arange(len(dataset.train)) if indices is None else indices.cpu()
+    order = batches(len(chosen), batch_size, seed=seed, device=device)
+    chosen = chosen.to(device)
+    generator = torch.Generator(device).manual_seed(seed)
+    optimizer = optimizer(student.parameters(), lr=knobs.lr, weight_decay=weight_decay)
+    done = 0
+    try:
+        for number in range(1, steps + 1):
+            now = Knobs(knobs.alpha, knobs.temperature, knobs.lr)
+            lr = now.lr * schedule(number, steps)
+            with _unbroken():
+                student.train()
+                pick = chosen[next(order)]  # (batch,)
+                images, labels = dataset.train.images[pick], dataset.train.labels[pick]
+                if augmented:
+                    images = augment(images, generator=generator)
+                images = dataset.normalize(images)  # (batch, channels, height, width)
+                with torch.autocast(device.type, autocast, enabled=autocast is not None):
+                    targets = _ask(teacher, images, pick)  # (batch, classes) or None
+                    logits = student(images)  # (batch, classes)
+                logits = logits.float()
+                hard = F.cross_entropy(logits, labels, label_smoothing=label_smoothing)
+                soft = torch.zeros_like(hard) if targets is None else soft_loss(logits, targets, now.temperature)
+                loss = hard if targets is None else now.alpha * soft + (1 - now.alpha) * hard
+                recorded = number % record_every == 0 or number == steps
+                values = torch.stack([loss, soft, hard]).tolist() if recorded else ()
+                if not all(map(math.isfinite, values)):
+                    raise FloatingPointError(f"the loss is not finite at step {number} with {now}; try a smaller lr")
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward()
+                for group in optimizer.param_groups:
+                    group["lr"] = lr
+                optimizer.step()
+                done = number
+            if recorded:
+                looked = evaluate_every and (number % evaluate_every == 0 or number == steps)
+                accuracy = evaluate(student, dataset).accuracy if looked else None
+                yield Step(number, *values, now.alpha, now.temperature, lr, accuracy)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(done) from None
+    finally:
+        student.eval()
+
+
+def train(model: nn.Module, dataset: Dataset, *, lr: float = 3e-3, steps: int, **options) -> Iterator[Step]:
+    """Trains a model on labels alone: `distil` without a teacher.
+
+    Args:
+        model, dataset, steps: as in `distil`.
+        lr: peak of the learning rate, > 0.
+        **options: the other options of `distil`.
+
+    Yields:
+        Step.
+    """
+    return distil(model, dataset, Knobs(alpha=0.0, lr=lr), teacher=None, steps=steps, **options)
+
+
+def finish(stepper: Iterable[Step], total: int | None = None) -> list[Step]:
+    """Runs a training to its end, with a progress bar once it takes longer than two seconds.
+
+    Ctrl-C stops it between two steps with one line; the model keeps what it has learnt, and the cell returns.
+
+    Args:
+        stepper: what `distil` or `train` returned.
+        total: number of steps, for the bar.
+
+    Returns:
+        The steps that were yielded.
+    """
+    from tqdm.auto import tqdm
+
+    history: list[Step] = []
+    try:
+        for step in tqdm(stepper, total=total, delay=2, leave=False, unit="step"):
+            history.append(step)
+    except KeyboardInterrupt as stop:
+        done = stop.args[0] if stop.args else history[-1].step if history else 0
+        print(f"stopped after step {done}; the model keeps that state")
+    finally:
+        if hasattr(stepper, "close"):
+            stepper.close()
+    return history
+
+
+def schedule(step: int, steps: int) -> float:
+    """The share of the peak learning rate: a linear rise over the first tenth, then a cosine towards zero.
+
+    Args:
+        step: from 1 to steps.
+        steps: >= 1.
+
+    Returns:
+        In (0, 1].
+    """
+    rise = max(1, round(steps / 10))
+    if step <= rise:
+        return step / rise
+    return 0.5 * (1 + math.cos(math.pi * (step - rise) / (steps - rise + 1)))
+
+
+def save_checkpoint(model: nn.Module, path: str | Path) -> None:
+    """Writes a model's weights as safetensors, to a temporary name first; an older file stays until it is done.
+
+    Args:
+        model: any module.
+        path: the file to write.
+
+    Raises:
+        OSError: the disk is full or the folder cannot be written; nothing half-written remains.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    path = Path(path)
+    weights = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".saving-") as folder:
+            save_file(weights, Path(folder) / path.name)
+            os.replace(Path(folder) / path.name, path)
+    except (OSError, SafetensorError) as error:
+        raise OSError(f"could not write the checkpoint {path}: {error}; nothing was changed there") from None
+
+
+def load_checkpoint(model: nn.Module, path: str | Path) -> nn.Module:
+    """Reads weights that `save_checkpoint` wrote into a model of the same kind.
+
+    Args:
+        model: built with the same name, shape and classes.
+        path: the file.
+
+    Returns:
+        The same model.
+
+    Raises:
+        ValueError: the file is missing, damaged, or belongs to another model; the model stays as it was.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        weights = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise ValueError(f"{path} is not a readable checkpoint: {error}") from None
+    mine = model.state_dict()
+    wrong = sorted(
+        name for name in mine.keys() | weights.keys()
+        if name not in mine or name not in weights or mine[name].shape != weights[name].shape
+    )
+    if wrong:
+        raise ValueError(f"{path} belongs to another model: {len(wrong)} tensors differ, the first is {wrong[0]}")
+    model.load_state_dict(weights)
+    return model
+
+
+def _ask(teacher: nn.Module | Bank | None, images: Tensor, pick: Tensor) -> Tensor | None:
+    """A teacher's logits (batch, classes): asked now, or looked up."""
+    if teacher is None:
+        return None
+    if isinstance(teacher, Bank):
+        return teacher.lookup(pick)
+    teacher.eval()  # a student that wraps its teacher may have put it into training mode
+    with torch.no_grad():
+        return teacher(images).float()
+
+
+@contextlib.contextmanager
+def _unbroken() -> Iterator[None]:
+    """Holds Ctrl-C back until its block is done; other threads do not receive it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    pressed: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: pressed.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if pressed:
+        signal.raise_signal(signal.SIGINT)

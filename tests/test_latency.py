@@ -1,0 +1,285 @@
+"""Latency: the clock starts and stops on an idle device, settings are put back, and a sweep tells what it left out.
+
+No test here asserts a number of seconds: orders, counts and ratios only.
+"""
+
+import copy
+import gc
+import json
+import math
+import time
+from dataclasses import asdict
+
+import pytest
+import torch
+from torch import nn
+from torch.utils import benchmark
+
+from kdlab import devices, latency
+from kdlab.latency import Row, Timing, crossover, measure, sweep
+
+QUICK = {"rounds": 1, "min_runs": 2, "min_seconds": 0.0}
+
+
+def small_cnn() -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout(), nn.Flatten(), nn.Linear(4 * 64, 5)
+    )
+
+
+def row(batch: int, milliseconds: float | None, variant: str = "eager") -> Row:
+    timing = None if milliseconds is None else Timing((milliseconds / 1e3,))
+    return Row("m", batch, "cpu", 1, variant, timing, "" if timing else "not here")
+
+
+# the timer
+
+
+def test_percentiles_are_ordered_and_the_median_is_the_middle():
+    timing = Timing((5.0, 1.0, 2.0, 4.0, 3.0))
+    assert timing.runs == 5 and timing.median == 3.0
+    assert 1.0 <= timing.p5 < timing.median < timing.p95 <= 5.0
+
+
+def test_a_call_that_sleeps_longer_takes_longer():
+    short = measure(lambda: time.sleep(0.001), min_runs=5, min_seconds=0)
+    long = measure(lambda: time.sleep(0.01), min_runs=5, min_seconds=0)
+    assert short.p95 < long.p5
+
+
+def test_warm_up_calls_are_made_and_not_timed():
+    calls = []
+    timing = measure(lambda: calls.append(0), warmup=3, min_runs=4, max_runs=4)
+    assert timing.runs == 4 and len(calls) == 7
+
+
+def test_it_goes_on_until_both_minima_are_reached_and_stops_at_the_maximum(monkeypatch):
+    clock = iter(range(0, 10**12, 10**6))  # each look at the clock is a millisecond later
+    monkeypatch.setattr(latency.time, "perf_counter_ns", lambda: next(clock))
+    assert measure(int, min_runs=3, min_seconds=0).runs == 3
+    assert measure(int, min_runs=3, min_seconds=0.02).runs == 20
+    assert measure(int, min_runs=3, min_seconds=100, max_runs=30).runs == 30
+
+
+def test_the_device_is_synchronized_before_each_start_and_each_stop_of_the_clock(monkeypatch):
+    events = []
+    clock = time.perf_counter_ns
+    monkeypatch.setattr(devices, "synchronize", lambda device: events.append(f"synchronize {device}"))
+    monkeypatch.setattr(latency.time, "perf_counter_ns", lambda: events.append("clock") or clock())
+    measure(lambda: events.append("call"), warmup=0, min_runs=2, max_runs=2)
+    assert events == ["synchronize cpu", "clock", "call", "synchronize cpu", "clock"] * 2
+
+
+def test_inside_a_call_there_are_no_gradients_no_collector_and_the_threads_asked_for():
+    seen = []
+    before = torch.get_num_threads()
+    measure(
+        lambda: seen.append((torch.is_inference_mode_enabled(), gc.isenabled(), torch.get_num_threads())),
+        threads=before + 1,
+    )
+    assert set(seen) == {(True, False, before + 1)}
+
+
+@pytest.mark.parametrize("collecting", [True, False])
+def test_threads_and_collector_are_put_back_even_after_an_error(collecting):
+    before = torch.get_num_threads()
+    (gc.enable if collecting else gc.disable)()
+    try:
+        measure(int, threads=before + 1)
+        assert (torch.get_num_threads(), gc.isenabled()) == (before, collecting)
+        with pytest.raises(ZeroDivisionError):
+            measure(lambda: 1 / 0, threads=before + 1)
+        assert (torch.get_num_threads(), gc.isenabled()) == (before, collecting)
+        assert not torch.is_inference_mode_enabled()
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("wrong", [{"warmup": -1}, {"min_runs": 0}, {"min_runs": 5, "max_runs": 4}])
+def test_numbers_of_runs_that_do_not_fit_are_refused(wrong):
+    with pytest.raises(ValueError, match="need warmup >= 0 and 1 <= min_runs <= max_runs, got"):
+        measure(int, **wrong)
+
+
+def test_threads_below_one_are_refused():
+    with pytest.raises(ValueError, match="threads must be >= 1, got 0"):
+        measure(int, threads=0)
+
+
+def test_a_device_that_is_not_here_is_refused_before_anything_runs():
+    with pytest.raises(ValueError, match="device 'cuda:99' is not available here"):
+        measure(lambda: pytest.fail("called"), device="cuda:99")
+    with pytest.raises(ValueError, match="device 'cuda:99' is not available here"):
+        sweep({}, (3, 8, 8), devices=("cpu", "cuda:99"))
+
+
+def test_it_agrees_with_torchs_own_timer_on_how_much_more_a_larger_product_costs():
+    small, large = torch.randn(128, 128), torch.randn(384, 384)  # 27 times the multiply-adds
+    ratios = []
+    for _ in range(5):  # both timers in turn, so that a busy moment meets both
+        ours, theirs = [
+            [timer(matrix) for matrix in (small, large)]
+            for timer in (
+                lambda m: measure(lambda: m @ m, threads=1, min_seconds=0.05).median,
+                lambda m: benchmark.Timer("m @ m", globals={"m": m}).blocked_autorange(min_run_time=0.05).median,
+            )
+        ]
+        ratios.append((ours[1] / ours[0]) / (theirs[1] / theirs[0]))
+    assert 0.6 < sorted(ratios)[2] < 1.6, ratios
+
+
+# the variants
+
+
+@pytest.mark.parametrize("variant", latency.VARIANTS)
+def test_every_variant_gives_the_models_logits_and_leaves_the_model_alone(variant):
+    torch.manual_seed(0)
+    model, images = small_cnn().train(), torch.randn(2, 3, 8, 8)
+    weights, expected = copy.deepcopy(model.state_dict()), copy.deepcopy(model).eval()(images)
+    try:
+        call = latency.VARIANTS[variant](model, images)
+    except latency.Unavailable as reason:
+        pytest.skip(str(reason))
+    with torch.inference_mode():
+        logits = call(images)
+    torch.testing.assert_close(logits.float(), expected, rtol=3e-2, atol=3e-2)
+    assert model.training
+    assert model[0].weight.is_contiguous(), "the memory format changed"
+    assert all(torch.equal(weights[name], tensor) for name, tensor in model.state_dict().items())
+
+
+def test_the_ninth_compiled_model_is_compiled_too(monkeypatch):
+    from torch._dynamo.utils import counters
+
+    inductor = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda call, **options: inductor(call, backend="eager", **options))
+    before = counters["stats"]["unique_graphs"]
+    for batch in range(1, 12):  # torch's own limit for one piece of code is 8
+        latency.compiled(small_cnn(), torch.randn(batch, 3, 8, 8))
+    assert counters["stats"]["unique_graphs"] == before + 11
+
+
+def test_without_a_compiler_a_sweep_skips_compile_and_says_why(monkeypatch):
+    monkeypatch.setattr(torch._inductor.config.cpp, "cxx", (None, "/no/such/compiler"))
+    monkeypatch.setattr(torch._inductor.config, "force_disable_caches", True)
+    eager, compiled = sweep({"m": small_cnn()}, (3, 8, 8), batches=(3,), variants=("eager", "compile"), **QUICK)
+    assert eager.timing and not eager.skipped
+    assert compiled.timing is None and math.isnan(compiled.milliseconds) and math.isnan(compiled.images_per_second)
+    assert compiled.skipped == "compile does not work here: no C++ compiler was found; install g++ or clang++"
+
+
+def test_bf16_is_offered_only_where_the_hardware_has_it(monkeypatch):
+    monkeypatch.setattr(devices, "autocast_dtype", lambda device: None)
+    (only,) = sweep({"m": small_cnn()}, (3, 8, 8), batches=(1,), variants=("bf16",), **QUICK)
+    assert only.timing is None and "would only imitate bf16" in only.skipped
+
+
+# the sweep
+
+
+def test_a_sweep_measures_every_combination_in_order():
+    rows = sweep(
+        {"a": small_cnn(), "b": small_cnn()}, (3, 8, 8),
+        batches=(1, 2), threads=(1, 2), variants=("eager", "channels_last"), **QUICK,
+    )
+    assert [(r.model, r.batch, r.variant, r.threads) for r in rows] == [
+        (model, batch, variant, threads)
+        for model in "ab" for batch in (1, 2) for variant in ("eager", "channels_last") for threads in (1, 2)
+    ]
+    assert all(r.device == "cpu" and r.timing.runs >= 2 and not r.include_copy for r in rows)
+    assert all(r.images_per_second == pytest.approx(r.batch / r.timing.median) for r in rows)
+
+
+def test_the_settings_take_turns():
+    order = []
+
+    def build(name):
+        return lambda model, example: lambda images: order.append(name)
+
+    sweep({"m": small_cnn()}, (3, 8, 8), batches=(1,), variants={"x": build("x"), "y": build("y")}, rounds=3)
+    turns = [name for name, before in zip(order[2:], order[1:]) if name != before]
+    assert turns == ["x", "y"] * 3  # the two calls before were each one's first
+
+
+def test_any_function_of_model_and_example_can_join_a_sweep():
+    shapes = set()
+
+    def doubled(model, example):
+        shapes.add((tuple(example.shape), example.dtype, example.is_contiguous()))
+        return lambda images: model.eval()(images) * 2
+
+    rows = sweep({"m": small_cnn()}, (3, 8, 8), batches=(4,), variants={**latency.VARIANTS, "doubled": doubled}, **QUICK)
+    assert [r.variant for r in rows] == [*latency.VARIANTS, "doubled"] and rows[-1].timing
+    assert shapes == {((4, 3, 8, 8), torch.float32, True)}
+
+
+def test_a_setting_that_runs_out_of_memory_is_skipped_and_the_others_go_on():
+    def greedy(model, example):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 80 GiB")
+
+    first, second = sweep(
+        {"m": small_cnn()}, (3, 8, 8), batches=(7,), variants={"greedy": greedy, "eager": latency.eager}, **QUICK
+    )
+    assert first.skipped == "batch 7 does not fit into the memory of cpu"
+    assert second.timing
+
+
+def test_a_mistake_in_a_model_is_not_hidden_as_skipped():
+    with pytest.raises(RuntimeError, match="mat1 and mat2"):
+        sweep({"m": nn.Sequential(nn.Flatten(), nn.Linear(7, 2))}, (3, 8, 8), batches=(1,), **QUICK)
+
+
+def test_the_copy_of_the_input_is_never_claimed_on_the_cpu():
+    (only,) = sweep({"m": small_cnn()}, (3, 8, 8), batches=(1,), include_copy=True, **QUICK)
+    assert only.include_copy is False
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"variants": ("eager", "fast")}, "no variant is called 'fast'; there are eager, channels_last, bf16, compile"),
+        ({"batches": (1, 0)}, r"rounds, min_runs and batches must be >= 1, got 3, 20 and \(1, 0\)"),
+        ({"rounds": 0}, "rounds, min_runs and batches must be >= 1, got 0"),
+        ({"threads": (0,)}, "threads must be >= 1, got 0"),
+    ],
+)
+def test_wrong_arguments_of_a_sweep_are_refused(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        sweep({"m": small_cnn()}, (3, 8, 8), **wrong)
+
+
+def test_a_row_survives_its_way_through_json():
+    for before in (row(4, 2.5), row(4, None)):
+        assert Row.from_dict(json.loads(json.dumps(asdict(before)))) == before
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_on_a_gpu_threads_are_left_alone_and_the_copy_can_be_included():
+    rows = sweep({"m": small_cnn()}, (3, 8, 8), batches=(2,), devices=("cuda",), threads=(1, 2), include_copy=True)
+    assert [(r.device, r.threads, r.include_copy) for r in rows] == [("cuda:0", None, True)]
+
+
+# the crossover
+
+
+def test_the_crossover_is_where_one_setting_begins_to_win_for_good():
+    cpu = [row(1, 1.0), row(4, 3.0), row(16, 9.0), row(64, 40.0)]
+    assert crossover(cpu, [row(1, 2.0), row(4, 2.0), row(16, 2.0), row(64, 3.0)]) == 4
+    assert crossover(cpu, [row(1, 0.5), row(4, 2.0), row(16, 10.0), row(64, 3.0)]) == 64
+    assert crossover(cpu, [row(1, 0.5), row(4, 2.0), row(16, 2.0), row(64, 3.0)]) == 1
+
+
+def test_there_is_no_crossover_where_the_other_loses_or_ties_at_the_largest_batch():
+    assert crossover([row(1, 1.0), row(64, 4.0)], [row(1, 0.5), row(64, 5.0)]) is None
+    assert crossover([row(1, 1.0)], [row(1, 1.0)]) is None
+
+
+def test_skipped_rows_do_not_count_for_the_crossover():
+    assert crossover([row(1, 1.0), row(64, 4.0)], [row(1, 0.5), row(64, None)]) == 1
+
+
+def test_a_crossover_of_mixed_or_disjoint_settings_is_refused():
+    with pytest.raises(ValueError, match="got two rows with the same batch"):
+        crossover([row(1, 1.0), row(1, 2.0, "compile")], [row(1, 1.0)])
+    with pytest.raises(ValueError, match=r"no batch in common, got \[1\] and \[64\]"):
+        crossover([row(1, 1.0)], [row(64, 1.0)])
