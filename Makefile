@@ -25,7 +25,7 @@ help:     ## list these commands
 	@sed -n 's/^\([a-z]*\): .*## /make \1	/p' Makefile
 
 lab: .venv/installed     ## install into .venv if need be, and open JupyterLab on the lesson
-	$(VENV)/python -m jupyterlab notebooks/00_start_here.ipynb $(ARGS)
+	$(VENV)/python -m jupyterlab --ServerApp.root_dir=. notebooks/00_start_here.ipynb $(ARGS)
 
 run: .venv/installed     ## run the whole workbook without a browser; pages and executed copies in build/
 	$(VENV)/python -m kdlab.workbook $(ARGS)
@@ -48,8 +48,8 @@ clean:     ## remove .venv, build/ and the caches
 	pypi) ;; \
 	auto) if [ "$$(uname -s)" = Linux ] && ! nvidia-smi -L >/dev/null 2>&1; then \
 		echo "No NVIDIA driver here: trying PyTorch's CPU wheels."; \
-		$(TORCH) https://download.pytorch.org/whl/cpu --retries 0 --timeout 10 \
-		|| echo "PyTorch's CPU wheels could not be had (see above): taking PyPI's larger build, which also runs on a CPU."; fi ;; \
+		$(TORCH) https://download.pytorch.org/whl/cpu --retries 0 --timeout 10 2>/dev/null \
+		|| echo "They could not be had: taking PyPI's larger build, which also runs on a CPU."; fi ;; \
 	*) $(TORCH) "$(TORCH_INDEX)" ;; \
 	esac
 	$(PIP) -e '.[test]'

@@ -3,6 +3,9 @@
 The examination itself is in doctor.py.
 """
 
-from kdlab.doctor import main
+import sys
 
-raise SystemExit(main())
+from kdlab import doctor
+
+sys.stdout.reconfigure(errors="replace")  # a console without ✓ still shows the words
+sys.exit(doctor.main())

@@ -14,13 +14,13 @@ The file is a safetensors file, format version 1. Any program may write it:
         producer     free text: who made the logits
 The fingerprint is BLAKE2b with 16-byte digests. Each image gives one, over its uint8 bytes (channels, height, width,
 row by row), with its label as 8 little-endian bytes for the salt. "order" is the digest of the shape as text, such
-as "(3, 32, 32)", followed by all the images' digests; "content" is the same with these digests sorted.
+as "(3, 32, 32)", followed by all the images' digests; "content" is the same with these digests sorted as bytes.
 """
 
 import json
 import os
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -31,6 +31,7 @@ from kdlab.data import Dataset
 
 VERSION = 1
 _KEY = "kdlab_bank"
+_TEXTS = ("classes", "dataset", "split", "fingerprint", "producer")
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,21 +56,19 @@ class Bank:
             float32 (batch, classes), on the device of the indices.
 
         Raises:
-            KeyError: an image that is not in the bank.
+            IndexError: an image that is not in the bank.
         """
-        wanted = indices.to(self._rows.device)
-        inside = (wanted >= 0) & (wanted < len(self._rows))
-        rows = self._rows[wanted.where(inside, 0)]  # (batch,)
-        if not (found := inside & (rows >= 0)).all():
-            missing = wanted[~found]
-            first = int(missing[0])
-            raise KeyError(f"{len(missing)} images are not in the bank of {len(self.logits)}, the first is {first}")
+        wanted = indices.to(self.logits.device)
+        rows = self._rows[wanted.clamp(-1, len(self._rows) - 1)]  # (batch,)
+        if (rows < 0).any():
+            absent = int(wanted[rows < 0][0])
+            raise IndexError(f"image {absent} is not among the {len(self.logits)} of this {self.split} bank")
         return self.logits[rows].to(indices.device)
 
     @cached_property
     def _rows(self) -> Tensor:
-        """(largest index + 1,): the row of each image, or -1."""
-        rows = self.indices.new_full((int(self.indices.max()) + 1,), -1)
+        """The row of each image, or -1; the last place is -1 and stands for every image outside."""
+        rows = self.indices.new_full((int(self.indices.max()) + 2,), -1)
         rows[self.indices] = torch.arange(len(self.indices), device=rows.device)
         return rows
 
@@ -92,15 +91,14 @@ def make(
     Raises:
         ValueError: logits or indices that do not fit the split; the message says what differs.
     """
-    if split not in ("train", "test"):
-        raise ValueError(f"split must be 'train' or 'test', got {split!r}")
-    images = len(getattr(dataset, split))
-    if indices is None:
-        indices = torch.arange(images, device=logits.device)
-    logits, indices = logits.detach().float(), indices.to(logits.device)
-    if wrong := _misfit(logits, indices, images, len(dataset.classes)):
-        raise ValueError(f"the logits do not fit the {split} split of {dataset.name}: {wrong}")
-    return Bank(logits, indices, tuple(dataset.classes), dataset.name, split, dataset.fingerprint(split), producer)
+    _check_split(split)
+    rows = torch.arange(len(getattr(dataset, split))) if indices is None else indices
+    logits, rows = logits.detach().float().clone(), rows.to(logits.device, copy=True)
+    classes = tuple(dataset.classes)
+    bank = Bank(logits, rows, classes, dataset.name, split, dataset.fingerprint(split), producer)
+    if wrong := _mismatch(bank, dataset, split):
+        raise ValueError(f"these logits do not fit the {split} split of {dataset.name}: {wrong}")
+    return bank
 
 
 def fill(teacher: nn.Module, dataset: Dataset, *, split: str = "train", producer: str | None = None) -> Bank:
@@ -138,8 +136,7 @@ def save(bank: Bank, path: str | Path) -> None:
     from safetensors.torch import save as to_bytes
 
     path = Path(path)
-    record = {k: v for k, v in vars(bank).items() if k in ("classes", "dataset", "split", "fingerprint", "producer")}
-    text = json.dumps({"version": VERSION, **record}, sort_keys=True)
+    text = json.dumps({"version": VERSION} | {key: getattr(bank, key) for key in _TEXTS}, sort_keys=True)
     tensors = {"logits": bank.logits.cpu().contiguous(), "indices": bank.indices.cpu().contiguous()}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -168,14 +165,49 @@ def load(path: str | Path, dataset: Dataset, *, split: str = "train") -> Bank:
     """
     from safetensors import SafetensorError, safe_open
 
+    _check_split(split)
     if not Path(path).is_file():
         raise FileNotFoundError(f"there is no bank {path}; make one with kdlab.bank.fill and kdlab.bank.save")
     try:
         with safe_open(path, "pt") as file:
             record = json.loads((file.metadata() or {})[_KEY])
-            version = record["version"]
-            if version == VERSION:
-                logits, indices = file.get_tensor("logits").clone(), file.get_tensor("indices").clone()
-                bank = Bank(logits, indices, tuple(record["classes"]), *(record[k] for k in _TEXTS))
+            if (version := int(record["version"])) <= VERSION:
+                tensors = [file.get_tensor(name).clone() for name in ("logits", "indices")]
+                bank = Bank(*tensors, tuple(record["classes"]), *(record[key] for key in _TEXTS[1:]))
+                wrong = _mismatch(bank, dataset, split)
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is not a whole logit bank, but damaged or another kind of file: {error}") from None
+        raise ValueError(f"{path} is not a whole logit bank but damaged or foreign: {error!r}") from None
+    if version > VERSION:
+        raise ValueError(f"{path} has format version {version}, this kdlab reads up to {VERSION}; update kdlab")
+    if wrong:
+        raise ValueError(f"{path} does not fit the {split} split of {dataset.name}: {wrong}")
+    return bank
+
+
+def _check_split(split: str) -> None:
+    if split not in ("train", "test"):
+        raise ValueError(f"split must be 'train' or 'test', got {split!r}")
+
+
+def _mismatch(bank: Bank, dataset: Dataset, split: str) -> str:
+    """What keeps a bank from being used with this split, or an empty text."""
+    here, there = dataset.fingerprint(split), bank.fingerprint
+    if bank.split != split:
+        return f"it holds the {bank.split} split"
+    if bank.classes != tuple(dataset.classes):
+        how = "the same classes in another order" if set(bank.classes) == set(dataset.classes) else "other classes"
+        return f"it has {how}, {', '.join(bank.classes)} in place of {', '.join(dataset.classes)}"
+    if there["content"] != here["content"]:
+        return f"it was made for other images or labels ({bank.dataset} with another seed or another source)"
+    if there["order"] != here["order"]:
+        return "it was made for the same images in another order; fill it again, or load them as its maker did"
+    logits, rows, images, n = bank.logits, bank.indices, len(getattr(dataset, split)), bank.indices.numel()
+    given = (logits.dtype, *logits.shape), (rows.dtype, *rows.shape)
+    if not n or given != ((torch.float32, n, len(dataset.classes)), (torch.int64, n)):
+        return f"logits must be float32 (n, {len(dataset.classes)}), indices int64 (n,), n >= 1, got {given}"
+    if int(rows.min()) < 0 or int(rows.max()) >= images:
+        return f"indices must be in 0 .. {images - 1}, got {int(rows.min())} .. {int(rows.max())}"
+    if len(rows.unique()) < n:
+        return f"each image may have one row, got {n} rows for {len(rows.unique())} images"
+    broken = int((~logits.isfinite().all(1)).sum())
+    return f"logits must be finite, and those of {broken} images are not" if broken else ""

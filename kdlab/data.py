@@ -1,45 +1,18 @@
 """Data sets by name, each split one uint8 tensor in memory, with batches and augmentation as tensor work.
 
-Models, losses and the training loop live elsewhere; there is no DataLoader and no worker process here.
+Where the pictures come from is told in sources.py; there is no DataLoader and no worker process.
 """
 
 import hashlib
-import math
 import os
-import time
-import uuid
-import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from http.client import HTTPException
 from pathlib import Path
-from urllib.error import URLError
-from urllib.request import urlopen
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-NAMES = ("digits", "glyphs", "cifar10", "folder:PATH")
-
-TIMEOUT = 15.0  # seconds that a download may stay silent
-SPEED_FLOOR = 50_000  # bytes per second that a download must reach on average ...
-SPEED_GRACE = 20.0  # ... once it has run for this many seconds
-
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")  # as in torchvision
-
-CHARACTERS = "O0QCGDIl1S"
-# Of the fonts that matplotlib ships, those that draw all ten characters as ten different shapes (checked by eye).
-FONTS = tuple(
-    """DejaVuSans DejaVuSans-Bold DejaVuSans-Oblique DejaVuSans-BoldOblique DejaVuSansMono DejaVuSansMono-Bold
-    DejaVuSansMono-Oblique DejaVuSansMono-BoldOblique DejaVuSerif DejaVuSerif-Bold DejaVuSerif-Italic
-    DejaVuSerif-BoldItalic STIXGeneral STIXGeneralBol STIXGeneralItalic STIXGeneralBolIta
-    cmr10 cmb10 cmti10 cmss10 cmtt10""".split()
-)
-# Tuned on seed 0 so that a 16-32-64 CNN on 6,000 glyphs reaches about 91% and an 8-16-16 one on 200 about 55%.
-ROTATION, SHIFT, SCALE, NOISE = 15, 0.1, (0.7, 1.0), 80  # degrees, half-widths, of the mask, of 255
+from kdlab import sources
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +54,8 @@ class Dataset:
 
     def __post_init__(self) -> None:
         if self.test.images.shape[1:] != self.shape:
-            raise ValueError(f"test images must have the training shape {self.shape}, got {self.test.images.shape[1:]}")
+            given = tuple(self.test.images.shape[1:])
+            raise ValueError(f"test images must have the training images' shape {self.shape}, got {given}")
         for split in (self.train, self.test):
             wrong = split.labels[(split.labels < 0) | (split.labels >= len(self.classes))]
             if len(wrong):
@@ -129,10 +103,15 @@ class Dataset:
         Returns:
             {"content": unchanged by the order of the images, "order": changed by it}, each 32 hex digits.
             Equal content with another order means: the same images, shuffled.
+
+        Raises:
+            ValueError: another split.
         """
-        images, labels = getattr(self, split).images.cpu().contiguous().numpy(), getattr(self, split).labels.tolist()
-        each = [  # one digest per image, over its bytes and its label
-            hashlib.blake2b(image, digest_size=16, salt=label.to_bytes(8, "little")).digest()
+        if split not in ("train", "test"):
+            raise ValueError(f"split must be train or test, got {split!r}")
+        images, labels = getattr(self, split).images.cpu().numpy(), getattr(self, split).labels.tolist()
+        each = [
+            hashlib.blake2b(image.tobytes(), digest_size=16, salt=label.to_bytes(8, "little")).digest()
             for image, label in zip(images, labels)
         ]
         start = repr(self.shape).encode()
@@ -147,7 +126,8 @@ def load(
 
     Args:
         name: "digits" (scikit-learn's 1,797 real ones, 1x8x8), "glyphs" (ten confusable characters, drawn here,
-            3x32x32), "cifar10" (downloaded once, 170 MB), or "folder:PATH" (PATH/train/CLASS/* and PATH/test/CLASS/*).
+            3x32x32), "cifar10" (3x32x32, a download of 170 MB the first time), or "folder:PATH" (anyone's images in
+            PATH/train/CLASS/* and PATH/test/CLASS/*).
         seed: splits the digits and draws the glyphs; the other two come split.
         size: pixels a side to which the images of a folder are brought.
         train, test: numbers of glyphs, >= 1.
@@ -165,18 +145,21 @@ def load(
         if value < 1:
             raise ValueError(f"{argument} must be >= 1, got {value}")
     if name == "digits":
-        return _digits(seed)
-    if name == "glyphs":
-        return _glyphs(seed, train, test)
-    if name == "cifar10":
-        return _cifar10(Path(root).expanduser() if root else cache_dir())
-    if name.startswith("folder:") and name != "folder:":
-        return _folder(name, Path(name.removeprefix("folder:")).expanduser(), size)
-    raise ValueError(f"unknown data set {name!r}; there are {', '.join(NAMES)}")
+        parts = sources.digits(seed)
+    elif name == "glyphs":
+        parts = sources.glyphs(seed, train, test)
+    elif name == "cifar10":
+        parts = sources.cifar10(Path(root).expanduser() if root else cache_dir())
+    elif name.startswith("folder:") and name != "folder:":
+        parts = sources.folder(Path(name.removeprefix("folder:")).expanduser(), size, cache_dir() / "folders")
+    else:
+        raise ValueError(f"unknown data set {name!r}; there are digits, glyphs, cifar10 and folder:PATH")
+    train_part, test_part, classes = parts
+    return Dataset(name, Split(*train_part), Split(*test_part), classes)
 
 
 def cache_dir() -> Path:
-    """Where downloads and decoded folders are kept: the variable KDLAB_CACHE, or ~/.cache/kdlab. It may not exist yet."""
+    """Where downloads and decoded folders are kept: KDLAB_CACHE, or ~/.cache/kdlab. It may not exist yet."""
     return Path(os.environ.get("KDLAB_CACHE") or "~/.cache/kdlab").expanduser()
 
 
@@ -222,14 +205,27 @@ def augment(images: Tensor, *, generator: torch.Generator, pad: int = 4, flip: b
     Raises:
         ValueError: pad out of its range.
     """
-    n, _, height, width = images.shape
+    n, channels, height, width = images.shape
     if not 0 <= pad < min(height, width):
         raise ValueError(f"pad must be in 0 .. {min(height, width) - 1} for {height}x{width} images, got {pad}")
     drawn = dict(generator=generator, device=generator.device)
-    down, right = torch.randint(-pad, pad + 1, (2, n, 1), **drawn)
-    rows, columns = _reflect(torch.arange(height) + down.cpu(), height), _reflect(torch.arange(width) + right.cpu(), width)
-    if flip:
-        mirrored = torch.rand(n, 1, **drawn).cpu() < 0.5
-        columns = torch.where(mirrored, columns.flip(1), columns)
-    source = (rows[:, :, None] * width + columns[:, None, :]).view(n, 1, -1)  # (n, 1, pixels): where each comes from
-    return images.flatten(2).gather(2, source.to(images.device).expand(images.flatten(2).shape)).view(images.shape)
+    down, right = torch.randint(-pad, pad + 1, (2, n, 1), **drawn).to(images.device)
+    mirrored = torch.rand(n, 1, **drawn).to(images.device) < (0.5 if flip else 0)
+    rows = _reflect(torch.arange(height, device=images.device) + down, height)  # (n, height): where rows come from
+    columns = _reflect(torch.arange(width, device=images.device) + right, width)  # (n, width)
+    columns = torch.where(mirrored, columns.flip(1), columns)
+    source = (rows[:, :, None] * width + columns[:, None, :]).view(n, 1, -1)  # (n, 1, height * width)
+    return images.flatten(2).gather(2, source.expand(-1, channels, -1)).view(images.shape)
+
+
+def _reflect(index: Tensor, length: int) -> Tensor:
+    return length - 1 - (length - 1 - index.abs()).abs()
+
+
+def _mean_and_std(images: Tensor) -> tuple[Tensor, Tensor]:
+    # From exact counts of the 256 values: the same figures on every device and with any number of threads.
+    counts = torch.stack([torch.bincount(x.flatten(), minlength=256) for x in images.cpu().unbind(1)]).double()
+    shares, values = counts / counts.sum(1, keepdim=True), torch.arange(256, dtype=torch.float64) / 255
+    mean = shares @ values  # (channels,)
+    std = (shares * (values - mean[:, None]) ** 2).sum(1).sqrt()
+    return mean.float(), std.clamp_min(1 / 255).float()  # a channel of a single value must not divide by zero

@@ -43,7 +43,7 @@ def examine() -> list[Line]:
         Lines of (state, finding, advice). With "missing" or "wrong" the lesson could not run; with "optional" a part
         of it is skipped; with "ok" there is no advice.
     """
-    lines = [("ok", f"Python {platform.python_version()} at {sys.executable}", "")]
+    lines = [("ok", f"Python {platform.python_version()} in {Path(sys.prefix).name}", "")]
     try:
         from packaging.requirements import Requirement
 
@@ -60,17 +60,16 @@ def examine() -> list[Line]:
 
 
 def main() -> int:
-    """Prints the report of `examine`.
+    """Prints what `examine` finds, a mark and a word for each line.
 
     Returns:
         0 where the lesson can run, 1 where it could not.
     """
-    sys.stdout.reconfigure(errors="replace")  # a console without ✓ still shows the words
     lines = examine()
     print(f"kdlab {__version__}: the doctor's report")
-    for state, finding, advice in lines:
+    for (state, finding, advice), (_, _, following) in zip(lines, lines[1:] + [("", "", "")], strict=True):
         print(textwrap.fill(finding, 110, initial_indent=f"{MARKS[state]} ", subsequent_indent=" " * 11))
-        if advice:
+        if advice and advice != following:  # once for several lines with the same remedy
             print(f"           → {advice}")
     bad = sum(state in ("missing", "wrong") for state, _, _ in lines)
     print(f"The lesson could not run here: mend what is marked ✗ ({bad})." if bad else "The lesson can run here.")
@@ -120,9 +119,10 @@ def _torch(mismatch: str) -> list[Line]:
         lines.append(("optional", f"an NVIDIA GPU is here, and torch {torch.__version__} cannot use it", advice))
     lines.append(("ok", f"{torch.get_num_threads()} CPU threads in torch, {os.cpu_count()} cores", ""))
     lines.append(("ok", "data: digits and glyphs (nothing to download), folder:PATH for your own images", ""))
-    kept = [path.name for path in data.cache_dir().glob("cifar*")]
-    advice = f"kdlab.data.load('cifar10') fetches 170 MB into {data.cache_dir()} (KDLAB_CACHE names another folder)"
-    found = ("ok", f"data: cifar10 in {data.cache_dir()}", "")
+    kept = (data.cache_dir() / "cifar-10-batches-py").is_dir()  # torchvision names it
+    cache = str(data.cache_dir()).replace(str(Path.home()), "~")  # the report may stand in a committed notebook
+    advice = f"kdlab.data.load('cifar10') fetches 170 MB into {cache} (KDLAB_CACHE names another folder)"
+    found = ("ok", f"data: cifar10 in {cache}", "")
     return lines + [found if kept else ("optional", "data: cifar10 has not been downloaded", advice)]
 
 
@@ -148,6 +148,6 @@ def _compiler() -> list[Line]:
     names = filter(None, (os.environ.get("CXX"), "c++", "g++", "clang++", "cl"))
     found = next(filter(None, map(shutil.which, names)), None)
     if found and Path(sysconfig.get_path("include"), "Python.h").is_file():
-        return [("ok", f"C++ compiler for torch.compile: {found}", "")]
+        return [("ok", f"C++ compiler for torch.compile: {Path(found).name}", "")]
     advice = "Debian, Ubuntu: apt install g++ python3-dev; macOS: xcode-select --install; all else works without"
     return [("optional", f"torch.compile needs {'Python.h' if found else 'a C++ compiler'}, which is not here", advice)]

@@ -120,6 +120,6 @@ def paired_difference(treated: Iterable[float], control: Iterable[float]) -> tup
     if len(pairs) < 2:
         raise ValueError(f"an interval needs at least 2 paired seeds, got {len(pairs)}")
     differences = torch.tensor([a - b for a, b in pairs], dtype=torch.float64)
-    half = stats.t.ppf(0.975, len(pairs) - 1) * differences.std().item() / math.sqrt(len(pairs))
+    half = float(stats.t.ppf(0.975, len(pairs) - 1)) * differences.std().item() / math.sqrt(len(pairs))
     mean = differences.mean().item()
     return mean, mean - half, mean + half, int((differences > 0).sum())

@@ -3,8 +3,9 @@
 Nothing below this module knows that widgets exist. Where no front end is there, a panel is its picture.
 """
 
+import base64
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import ipywidgets as widgets
 from matplotlib.figure import Figure
@@ -50,7 +51,7 @@ class Panel(widgets.VBox):
     def _repr_mimebundle_(self, **kwargs):
         bundle = super()._repr_mimebundle_(**kwargs)
         text = f"a panel with {', '.join(self.controls)}"
-        return bundle | {"text/plain": text, "image/png": self.picture.value}
+        return bundle | {"text/plain": text, "image/png": base64.b64encode(self.picture.value).decode()}
 
 
 def explorer(logits: Tensor, images: Tensor, classes: Sequence[str], *, temperature: float = 4.0) -> Panel:
@@ -70,7 +71,7 @@ def explorer(logits: Tensor, images: Tensor, classes: Sequence[str], *, temperat
         rows = {f"T = {t:g}": soft_targets(logits[image], t) for t in dict.fromkeys((1.0, round(temperature, 2)))}
         bits = [-(p * p.clamp_min(1e-30).log2()).sum().item() for p in rows.values()]
         title = "entropy " + ", ".join(f"{b:.2f} bits at {name}" for name, b in zip(rows, bits))
-        return plots.soft_targets({n: p.tolist() for n, p in rows.items()}, classes, title=title, picture=images[image])
+        return plots.bars({n: p.tolist() for n, p in rows.items()}, classes, title=title, picture=images[image])
 
     return Panel(
         draw,
@@ -110,45 +111,46 @@ def retrain(run: Callable[[float, float], float], *, alone: float, alpha: float 
     panel = Panel(
         draw,
         alpha=widgets.FloatSlider(alpha, min=0, max=1, step=0.05, description="alpha", continuous_update=False),
-        temperature=widgets.FloatLogSlider(
-            temperature, base=2, min=-1, max=5, step=0.5, readout_format=".2f",
-            description="temperature T", continuous_update=False,
-        ),
+        temperature=_temperature_slider(temperature),
     )
     panel.runs = runs
     return panel
 
 
-def missing_class(run: Callable[[int, float], Sequence[float]], classes: Sequence[str], *, missing: int = 3,
-                  temperature: float = 4.0) -> Panel:
-    """Leaves one class out of a student's training images, and shows how many of each class it recognises.
+def missing_class(
+    run: Callable[[int, float], Mapping[str, Sequence[float]]], classes: Sequence[str], *, missing: int = 3,
+    temperature: float = 4.0,
+) -> Panel:
+    """Leaves one class out of a student's training images, and shows how much of each class it recognises.
 
     Args:
-        run: maps (class, temperature) to the student's recall for every class, in [0, 1].
+        run: maps (class, temperature) to name → recall for every class, in [0, 1], one name for each student.
         classes: names.
         missing: the class that is left out at first.
-        temperature: where the slider starts.
+        temperature: where the slider starts, in [0.5, 32].
 
     Returns:
         A Panel.
     """
 
     def draw(missing: int, temperature: float) -> Figure:
-        recall = run(missing, temperature)
-        title = f"no {classes[missing]} in training, T = {temperature:g}: {100 * recall[missing]:.0f} % of them recognised"
-        groups = {"seen": [], f"never seen: {classes[missing]}": []}
-        for i, value in enumerate(recall):
-            list(groups.values())[i == missing].append((i, 100 * value, ""))
-        figure = plots.points(groups, title=title, xlabel="class", ylabel="recognised (%)")
-        figure.axes[0].set_xticks(range(len(classes)), classes)
-        figure.axes[0].set_ylim(-5, 105)
-        return figure
+        found = run(missing, temperature)
+        shares = ", ".join(f"{name} {100 * recall[missing]:.0f} %" for name, recall in found.items())
+        title = f"No {classes[missing]} in training. Recognised of them: {shares}"
+        return plots.bars(found, classes, title=title, ylabel="share recognised")
 
     return Panel(
         draw,
-        missing=widgets.Dropdown(options=[(name, i) for i, name in enumerate(classes)], value=missing, description="left out"),
-        temperature=widgets.FloatLogSlider(
-            temperature, base=2, min=-1, max=5, step=0.5, readout_format=".2f",
-            description="temperature T", continuous_update=False,
+        missing=widgets.Dropdown(
+            options=[(name, i) for i, name in enumerate(classes)], value=missing, description="left out"
         ),
+        temperature=_temperature_slider(temperature),
+    )
+
+
+def _temperature_slider(value: float) -> widgets.FloatLogSlider:
+    """For panels that retrain: it reports where it is let go, not on the way."""
+    return widgets.FloatLogSlider(
+        value, base=2, min=-1, max=5, step=0.5, readout_format=".2f", description="temperature T",
+        continuous_update=False,
     )

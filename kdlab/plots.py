@@ -102,15 +102,23 @@ def lines(
 
 
 @_styled
-def soft_targets(
-    distributions: Mapping[str, Sequence[float]], classes: Sequence[str], *, title: str, picture: Tensor | None = None
+def bars(
+    shares: Mapping[str, Sequence[float]],
+    classes: Sequence[str],
+    *,
+    title: str,
+    xlabel: str = "class",
+    ylabel: str = "probability",
+    top: float | None = 1.02,
+    picture: Tensor | None = None,
 ) -> Figure:
-    """Bars of several distributions over the same classes, with the picture that they speak of.
+    """Bars of several rows over the same classes, such as soft targets, with the picture that they speak of.
 
     Args:
-        distributions: name → probabilities (classes,).
+        shares: name → values (classes,), >= 0.
         classes: their names.
-        title: text.
+        title, xlabel, ylabel: texts.
+        top: where the axis ends; None to fit the values.
         picture: uint8 (channels, height, width), or None.
 
     Returns:
@@ -122,14 +130,14 @@ def soft_targets(
     if picture is not None:
         axes[0].imshow(picture.cpu().permute(1, 2, 0).numpy().squeeze(), cmap="gray_r")
         axes[0].axis("off")
-    ax, width = axes[-1], 0.8 / len(distributions)
-    for i, (name, values) in enumerate(distributions.items()):
+    ax, width = axes[-1], 0.8 / len(shares)
+    for i, (name, values) in enumerate(shares.items()):
         at = [c - 0.4 + width * (i + 0.5) for c in range(len(classes))]
         ax.bar(at, values, width, label=name, color=COLORS[i % 7], hatch=("", "//", "..", "xx")[i % 4], edgecolor="white")
     ax.set_xticks(range(len(classes)), classes)
-    ax.set(title=title, xlabel="class", ylabel="probability", ylim=(0, 1.02))
+    ax.set(title=title, xlabel=xlabel, ylabel=ylabel, ylim=(0, top))
     ax.grid(axis="x", visible=False)
-    if len(distributions) > 1:
+    if len(shares) > 1:
         ax.legend()
     return figure
 

@@ -195,8 +195,9 @@ def finish(stepper: Iterable[Step], total: int | None = None) -> list[Step]:
     from tqdm.auto import tqdm
 
     history: list[Step] = []
+    quiet = bool(os.environ.get("TQDM_DISABLE"))  # tqdm's own variable, which its notebook bar does not read
     try:
-        for step in tqdm(stepper, total=total, delay=2, leave=False, unit="step"):
+        for step in tqdm(stepper, total=total, delay=2, mininterval=0.5, leave=False, unit="step", disable=quiet):
             history.append(step)
     except KeyboardInterrupt as stop:
         done = stop.args[0] if stop.args else history[-1].step if history else 0

@@ -1,0 +1,76 @@
+"""Where a measurement comes from, and the file in results/ that it is written to.
+
+Each benchmark brings its own figures; this adds machine, versions, commit, command and date.
+"""
+
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+from datetime import datetime, timezone
+from importlib import metadata
+from pathlib import Path
+
+from kdlab import devices
+
+ROOT = Path(__file__).resolve().parent.parent
+LOAD = round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None  # before the benchmark adds its own
+
+
+def provenance() -> dict:
+    """What a reader needs to judge a figure or to make it again.
+
+    Returns:
+        machine (processor and accelerators in words, never the host's name), load_before (the system's 1-minute
+        load average at the start: near 0 on a machine that had nothing else to do), system, versions, commit
+        (None outside a git checkout; "+" behind it where the code differs from it), command and date (UTC).
+    """
+    versions = {"python": platform.python_version()}
+    for package in ("torch", "torchvision", "numpy", "kdlab"):
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            pass
+    script, *options = sys.argv
+    return {
+        "machine": "; ".join(dict.fromkeys(devices.describe(name) for name in devices.available())),
+        "load_before": LOAD,
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "versions": versions,
+        "commit": _commit(),
+        "command": " ".join(["python", Path(os.path.relpath(script, ROOT)).as_posix(), *options]),
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    }
+
+
+def write(name: str, data: dict, folder: str | Path = ROOT / "results") -> Path:
+    """Writes results/NAME-MACHINE.json, with the provenance first; an earlier record of this machine is replaced.
+
+    Args:
+        name: of the benchmark.
+        data: its figures, as json can write them.
+        folder: where the file goes.
+
+    Returns:
+        The file's path.
+    """
+    origin = provenance()
+    words = re.sub(r"\((r|tm)\)|\b(processor|cpu)\b|@.*?(?=,|$)", " ", origin["machine"].lower())
+    path = Path(folder) / f"{name}-{'-'.join(re.findall('[a-z0-9]+', words))}.json"
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps({"provenance": origin, **data}, indent=1) + "\n")
+    os.replace(part, path)
+    return path
+
+
+def _commit() -> str | None:
+    """The short commit, with a + where tracked code differs from it; results are not code."""
+    git = ["git", "-C", str(ROOT)]
+    try:
+        commit = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True)
+        changed = subprocess.run([*git, "diff", "--quiet", "HEAD", "--", "kdlab", "benchmarks"]).returncode
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return commit.stdout.strip() + ("+" if changed else "")

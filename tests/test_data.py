@@ -1,0 +1,353 @@
+"""Splits, batches and augmentation against brute force; the four sources have their own tests in test_sources.py."""
+
+import hashlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from kdlab import data
+from kdlab.data import Dataset, Split, augment, batches, load
+
+DEVICES = ["cpu"] + ([str(torch.accelerator.current_accelerator())] if torch.accelerator.is_available() else [])
+
+
+def some_images(n=6, channels=3, height=8, width=10, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(256, (n, channels, height, width), generator=generator, dtype=torch.uint8)
+
+
+def some_split(n=6, classes=2, seed=0):
+    return Split(some_images(n, seed=seed), torch.arange(n) % classes)
+
+
+@pytest.fixture
+def small():
+    return Dataset("small", some_split(40, seed=1), some_split(7, seed=2), ("a", "b"))
+
+
+# --- Split and Dataset
+
+
+def test_a_subset_keeps_images_with_their_labels_in_the_asked_order():
+    split = some_split()
+    for indices in ([4, 0, 3], torch.tensor([4, 0, 3])):
+        subset = split.subset(indices)
+        assert len(subset) == 3
+        for place, index in enumerate([4, 0, 3]):
+            assert torch.equal(subset.images[place], split.images[index])
+            assert subset.labels[place] == split.labels[index]
+    assert torch.equal(split.subset(slice(2)).images, split.images[:2])
+
+
+@pytest.mark.parametrize(
+    "images, labels, message",
+    [
+        (some_images().float(), torch.zeros(6).long(), "images must be uint8 .* got torch.float32"),
+        (some_images()[0], torch.zeros(3).long(), r"images must be .* got torch.uint8 of \(3, 8, 10\)"),
+        (some_images(), torch.zeros(6), "labels must be int64 .* got torch.float32"),
+        (some_images(), torch.zeros(5).long(), r"labels must be int64 of shape \(6,\).* got torch.int64 of \(5,\)"),
+        (some_images(), torch.zeros(6, 1).long(), r"got torch.int64 of \(6, 1\)"),
+    ],
+)
+def test_a_split_refuses_images_and_labels_that_do_not_fit(images, labels, message):
+    with pytest.raises(ValueError, match=message):
+        Split(images, labels)
+
+
+@pytest.mark.parametrize("wrong", [2, -1])
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_a_data_set_refuses_a_label_without_a_class(split, wrong):
+    splits = {"train": some_split(), "test": some_split()}
+    splits[split].labels[3] = wrong
+    with pytest.raises(ValueError, match=rf"labels must be in 0 \.\. 1, got {wrong}$"):
+        Dataset("wrong", **splits, classes=("a", "b"))
+
+
+def test_a_data_set_refuses_test_images_of_another_shape():
+    other = Split(some_images(height=9), torch.zeros(6).long())
+    with pytest.raises(ValueError, match=r"shape \(3, 8, 10\), got \(3, 9, 10\)"):
+        Dataset("wrong", some_split(), other, ("a", "b"))
+
+
+def test_a_data_set_refuses_to_measure_an_empty_training_split():
+    with pytest.raises(ValueError, match="at least one image"):
+        Dataset("empty", some_split().subset([]), some_split(), ("a", "b"))
+
+
+def test_mean_and_std_are_those_of_the_training_split(small):
+    pixels = small.train.images.double().div(255).transpose(0, 1).flatten(1)  # (channels, pixels)
+    torch.testing.assert_close(small.mean, pixels.mean(1).float(), rtol=0, atol=1e-7)
+    torch.testing.assert_close(small.std, pixels.std(1, correction=0).float(), rtol=0, atol=1e-7)
+    assert not torch.allclose(small.mean, small.test.images.double().div(255).mean((0, 2, 3)).float(), atol=1e-4)
+
+
+def test_given_mean_and_std_are_kept():
+    given = torch.tensor([0.1, 0.2, 0.3])
+    assert Dataset("given", some_split(), some_split(), ("a", "b"), mean=given, std=2 * given).std[2] == 2 * given[2]
+
+
+def test_normalized_training_images_have_mean_zero_and_std_one(small):
+    normal = small.normalize(small.train.images)
+    assert normal.dtype == torch.float32 and normal.shape == small.train.images.shape
+    torch.testing.assert_close(normal.mean((0, 2, 3)), torch.zeros(3), rtol=0, atol=1e-5)
+    torch.testing.assert_close(normal.std((0, 2, 3), correction=0), torch.ones(3), rtol=0, atol=1e-5)
+
+
+def test_normalize_is_the_formula_and_leaves_its_input_alone(small):
+    images = small.test.images.clone()
+    mean, std = (x.double().view(1, 3, 1, 1) for x in (small.mean, small.std))
+    expected = (images.double() / 255 - mean) / std
+    torch.testing.assert_close(small.normalize(small.test.images).double(), expected, rtol=1e-5, atol=1e-5)
+    assert torch.equal(images, small.test.images)
+
+
+def test_normalize_refuses_images_that_were_normalized_before(small):
+    with pytest.raises(ValueError, match="must be uint8 in 0..255, got torch.float32"):
+        small.normalize(small.normalize(small.test.images))
+
+
+def test_a_channel_of_one_colour_is_normalized_to_zero():
+    split = Split(torch.full((4, 1, 5, 5), 77, dtype=torch.uint8), torch.tensor([0, 1, 0, 1]))
+    plain = Dataset("plain", split, split, ("a", "b"))
+    assert plain.normalize(split.images).abs().max() < 1e-4
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_moving_a_data_set_moves_every_tensor_and_changes_none(small, device):
+    moved = small.to(device)
+    for name in ("mean", "std"):
+        assert getattr(moved, name).device.type == torch.device(device).type
+        assert torch.equal(getattr(moved, name).cpu(), getattr(small, name))
+    for before, after in ((small.train, moved.train), (small.test, moved.test)):
+        assert after.images.device.type == after.labels.device.type == torch.device(device).type
+        assert torch.equal(after.images.cpu(), before.images) and torch.equal(after.labels.cpu(), before.labels)
+    assert (moved.name, moved.classes, moved.shape) == ("small", ("a", "b"), (3, 8, 10))
+    assert moved.fingerprint() == small.fingerprint()
+    normal = moved.normalize(moved.test.images)
+    torch.testing.assert_close(normal.cpu(), small.normalize(small.test.images))
+
+
+# --- fingerprint
+
+
+def shuffled(dataset, order):
+    return Dataset(dataset.name, dataset.train.subset(order), dataset.test, dataset.classes)
+
+
+def test_the_fingerprint_tells_another_order_from_other_images(small):
+    order = torch.randperm(40, generator=torch.Generator().manual_seed(0))
+    own, moved = small.fingerprint(), shuffled(small, order).fingerprint()
+    assert own["content"] == moved["content"] and own["order"] != moved["order"]
+    assert small.fingerprint() == shuffled(small, torch.arange(40)).fingerprint()
+
+
+def test_the_fingerprint_sees_one_grey_level_one_label_and_one_missing_image(small):
+    brighter = small.train.images.clone()
+    brighter[17, 1, 3, 4] ^= 1
+    relabelled = small.train.labels.clone()
+    relabelled[17] = 1 - relabelled[17]
+    others = [
+        Split(brighter, small.train.labels),
+        Split(small.train.images, relabelled),
+        small.train.subset(slice(39)),
+        small.train.subset([*range(40), 39]),
+    ]
+    prints = [Dataset("x", split, small.test, small.classes).fingerprint() for split in [small.train, *others]]
+    assert len({p["content"] for p in prints}) == len({p["order"] for p in prints}) == 5
+
+
+def test_the_fingerprint_sees_labels_that_changed_places(small):
+    labels = small.train.labels.clone()
+    labels[[0, 1]] = labels[[1, 0]]
+    assert labels[0] != small.train.labels[0]
+    swapped = Dataset("x", Split(small.train.images, labels), small.test, small.classes)
+    assert swapped.fingerprint()["content"] != small.fingerprint()["content"]
+
+
+def test_the_fingerprint_sees_the_shape_of_the_same_bytes(small):
+    flat, test = (Split(s.images.view(len(s), 3, 10, 8), s.labels) for s in (small.train, small.test))
+    assert Dataset("x", flat, test, small.classes).fingerprint()["content"] != small.fingerprint()["content"]
+
+
+def test_each_split_has_its_own_fingerprint(small):
+    assert small.fingerprint("train")["content"] != small.fingerprint("test")["content"]
+    with pytest.raises(ValueError, match="split must be train or test, got 'valid'"):
+        small.fingerprint("valid")
+
+
+def test_the_fingerprint_is_what_the_bank_format_says(small):
+    """Another program can make it: numpy and hashlib alone, as bank.py describes."""
+    each = []
+    for image, label in zip(small.train.images.numpy(), small.train.labels.numpy()):
+        each.append(hashlib.blake2b(image.tobytes(), digest_size=16, salt=np.int64(label).tobytes()).digest())
+    start = b"(3, 8, 10)"
+    assert small.fingerprint() == {
+        "content": hashlib.blake2b(start + b"".join(sorted(each)), digest_size=16).hexdigest(),
+        "order": hashlib.blake2b(start + b"".join(each), digest_size=16).hexdigest(),
+    }
+
+
+def test_the_fingerprint_does_not_depend_on_the_layout_in_memory(small):
+    last = Split(small.train.images.to(memory_format=torch.channels_last), small.train.labels)
+    assert last.images.stride() != small.train.images.stride()
+    assert Dataset("x", last, small.test, small.classes).fingerprint() == small.fingerprint()
+
+
+# --- load
+
+
+@pytest.mark.parametrize("name", ["mnist", "folder", "folder:", "Digits", ""])
+def test_an_unknown_name_is_answered_with_the_names_there_are(name):
+    known = "there are digits, glyphs, cifar10 and folder:PATH"
+    with pytest.raises(ValueError, match=f"unknown data set '{name}'; {known}"):
+        load(name)
+
+
+@pytest.mark.parametrize("argument", ["size", "train", "test"])
+def test_a_number_below_one_is_refused_by_its_name(argument):
+    with pytest.raises(ValueError, match=f"{argument} must be >= 1, got 0"):
+        load("glyphs", **{argument: 0})
+
+
+def test_the_cache_is_where_kdlab_cache_says(monkeypatch, tmp_path):
+    monkeypatch.setenv("KDLAB_CACHE", str(tmp_path / "here"))
+    assert data.cache_dir() == tmp_path / "here" and not data.cache_dir().exists()
+    monkeypatch.setenv("KDLAB_CACHE", "~/there")
+    assert "~" not in str(data.cache_dir())
+    monkeypatch.delenv("KDLAB_CACHE")
+    assert data.cache_dir().parts[-2:] == (".cache", "kdlab")
+
+
+def test_the_module_needs_torch_and_numpy_alone():
+    absent = ["torchvision", "PIL", "matplotlib", "sklearn", "scipy", "safetensors", "tqdm"]
+    program = f"""
+import torch, sys
+for name in {absent}:
+    sys.modules[name] = None  # an import now raises
+from kdlab import data
+print(next(data.batches(3, None, seed=0, device="cpu")).tolist())
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "[0, 1, 2]\n"), done.stderr
+
+
+# --- batches
+
+
+def take(n, *arguments, **options):
+    stream = batches(*arguments, **options)
+    return [next(stream) for _ in range(n)]
+
+
+def test_an_epoch_holds_no_index_twice_and_drops_the_incomplete_batch():
+    epochs = np.array([b.tolist() for b in take(12, 10, 3, seed=0, device="cpu")]).reshape(4, 9)  # 3 batches of 3
+    for epoch in epochs:
+        assert len(set(epoch)) == 9 and set(epoch) < set(range(10))
+    assert len({tuple(epoch) for epoch in epochs}) == 4
+
+
+def test_no_index_is_left_out_for_ever():
+    assert set(torch.cat(take(30, 10, 3, seed=0, device="cpu")).tolist()) == set(range(10))
+
+
+def test_the_seed_fixes_the_order_whatever_else_draws_random_numbers():
+    first = take(9, 50, 7, seed=5, device="cpu")
+    torch.manual_seed(123)
+    stream = batches(50, 7, seed=5, device="cpu")
+    for batch in first:
+        torch.rand(3)
+        assert torch.equal(next(stream), batch)
+    assert not torch.equal(take(1, 50, 7, seed=6, device="cpu")[0], first[0])
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_the_order_is_the_same_on_every_device(device):
+    here, there = take(9, 50, 7, seed=5, device="cpu"), take(9, 50, 7, seed=5, device=device)
+    assert there[0].device.type == torch.device(device).type and there[0].dtype == torch.int64
+    assert all(torch.equal(a, b.cpu()) for a, b in zip(here, there, strict=True))
+
+
+@pytest.mark.parametrize("batch_size", [None, 5, 6])
+def test_a_batch_size_of_n_or_more_gives_all_images_every_time(batch_size):
+    assert [b.tolist() for b in take(3, 5, batch_size, seed=0, device="cpu")] == [[0, 1, 2, 3, 4]] * 3
+
+
+@pytest.mark.parametrize("n, batch_size", [(0, 4), (0, None), (5, 0), (5, -1)])
+def test_batches_of_nothing_are_refused(n, batch_size):
+    with pytest.raises(ValueError, match=f"n={n} and batch_size={batch_size}"):
+        next(batches(n, batch_size, seed=0, device="cpu"))
+
+
+# --- augment
+
+
+def crops(image, pad, flip):
+    """Every picture that augment may make of one image: each shift of its reflected padding, mirrored or not."""
+    _, height, width = image.shape
+    padded = np.pad(image.numpy(), ((0, 0), (pad, pad), (pad, pad)), mode="reflect")
+    found = {}
+    for down in range(2 * pad + 1):
+        for right in range(2 * pad + 1):
+            crop = padded[:, down : down + height, right : right + width]
+            found[crop.tobytes()] = (down, right, False)
+            if flip:
+                found[np.ascontiguousarray(crop[:, :, ::-1]).tobytes()] = (down, right, True)
+    return found
+
+
+def drawn(images, pad, flip, rounds=1, seed=0):
+    """(down, right, mirrored) of each augmented image, looked up among all that are possible."""
+    generator = torch.Generator().manual_seed(seed)
+    possible = [crops(image, pad, flip) for image in images]
+    return [
+        possible[i][image.numpy().tobytes()]
+        for _ in range(rounds)
+        for i, image in enumerate(augment(images, generator=generator, pad=pad, flip=flip))
+    ]
+
+
+@pytest.mark.parametrize("pad, flip", [(2, True), (2, False), (0, True), (7, True)])
+def test_every_augmented_image_is_a_crop_of_its_own_original(pad, flip):
+    assert len(drawn(some_images(20), pad, flip)) == 20  # a picture that is no crop raises KeyError
+
+
+def test_every_shift_and_both_sides_come_about_equally_often():
+    found = drawn(some_images(50), pad=1, flip=True, rounds=100)
+    counts = np.unique(np.array(found), axis=0, return_counts=True)[1]
+    assert len(counts) == 3 * 3 * 2 and counts.min() > 0.8 * 5000 / 18 and counts.max() < 1.2 * 5000 / 18
+
+
+def test_images_of_one_batch_get_different_shifts():
+    assert len(set(drawn(some_images(100), pad=4, flip=True))) > 50
+
+
+def test_without_flip_and_pad_nothing_changes():
+    images = some_images()
+    assert torch.equal(augment(images, generator=torch.Generator(), pad=0, flip=False), images)
+    assert not any(mirrored for *_, mirrored in drawn(some_images(50), pad=2, flip=False))
+
+
+def test_augment_keeps_shape_type_and_its_input():
+    images = some_images()
+    before = images.clone()
+    made = augment(images, generator=torch.Generator().manual_seed(0))
+    assert made.shape == images.shape and made.dtype == torch.uint8 and made.data_ptr() != images.data_ptr()
+    assert torch.equal(images, before) and not torch.equal(made, images)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_the_generator_fixes_the_augmentation_on_every_device(device):
+    images = some_images(30)
+    here = augment(images, generator=torch.Generator().manual_seed(4))
+    there = augment(images.to(device), generator=torch.Generator().manual_seed(4))
+    assert torch.equal(here, there.cpu())
+    assert not torch.equal(here, augment(images, generator=torch.Generator().manual_seed(5)))
+
+
+@pytest.mark.parametrize("pad", [-1, 8])
+def test_a_shift_that_the_image_cannot_reflect_is_refused(pad):
+    with pytest.raises(ValueError, match=rf"pad must be in 0 \.\. 7 for 8x10 images, got {pad}"):
+        augment(some_images(), generator=torch.Generator(), pad=pad)

@@ -1,0 +1,64 @@
+"""Every notebook runs over a small matrix of parameter values, each with the parameters that it has.
+
+Its defaults are run by `python -m kdlab.workbook` in `make test`.
+"""
+
+from pathlib import Path
+
+import pytest
+from PIL import Image, ImageDraw
+
+from kdlab import workbook
+
+NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
+# Two corners of the range and another seed in two runs, other data in a third.
+MATRIX = {
+    "alpha 0, T 1": {"alpha": 0.0, "temperature": 1.0},
+    "alpha 1, T 8, seed 3": {"alpha": 1.0, "temperature": 8.0, "seed": 3},
+    "folder": {"dataset": "folder:"},
+}
+
+
+def known(parameters, names):
+    return {name: value for name, value in parameters.items() if name in names}
+
+
+def cases():
+    for path in NOTEBOOKS:
+        for case, parameters in MATRIX.items():
+            chosen = known(parameters, workbook.parameters_of(path))
+            if chosen:
+                yield pytest.param(path, chosen, id=f"{path.stem}, {case}")
+
+
+@pytest.fixture(scope="session")
+def images(tmp_path_factory):
+    """A folder in torchvision's ImageFolder layout: 40 training and 20 test images of each of three shapes."""
+    place = tmp_path_factory.mktemp("shapes")
+    for split, count in (("train", 40), ("test", 20)):
+        for shape in ("disc", "square", "stripes"):
+            (place / split / shape).mkdir(parents=True)
+            for i in range(count):
+                picture = Image.new("RGB", (24, 24), (i * 3, 40, 90))
+                draw, box = ImageDraw.Draw(picture), (2 + i % 5, 3 + i % 4, 14 + i % 7, 15 + i % 6)
+                if shape == "stripes":
+                    for row in range(i % 3, 24, 4):
+                        draw.line((0, row, 24, row), fill="yellow")
+                else:
+                    (draw.ellipse if shape == "disc" else draw.rectangle)(box, fill="yellow")
+                picture.save(place / split / shape / f"{i}.png")
+    return place
+
+
+@pytest.mark.parametrize("path, parameters", list(cases()))
+def test_notebook_runs_with_these_parameters(path, parameters, images, tmp_path, monkeypatch):
+    monkeypatch.setenv("KDLAB_CACHE", str(tmp_path / "cache"))
+    if "dataset" in parameters:
+        parameters = {**parameters, "dataset": f"folder:{images}"}
+    workbook.execute(path, tmp_path, parameters)
+
+
+def test_a_notebook_gets_only_the_parameters_that_it_has():
+    parameters = MATRIX["alpha 1, T 8, seed 3"]
+    assert known(parameters, ["seed", "alpha"]) == {"seed": 3, "alpha": 1.0}
+    assert known(parameters, ["steps"]) == {}

@@ -1,0 +1,310 @@
+"""The loop: what it yields, what it leaves alone, how it stops, and what it refuses."""
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import textwrap
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from kdlab import bank, data, models
+from kdlab.evaluation import evaluate, predict
+from kdlab.losses import distillation_loss
+from kdlab.training import (
+    Knobs, distil, finish, load_checkpoint, save_checkpoint, schedule, train,
+)
+
+FEW = torch.arange(50)
+
+
+@pytest.fixture(scope="module")
+def digits():
+    torch.set_num_threads(1)
+    return data.load("digits", seed=0)
+
+
+@pytest.fixture(scope="module")
+def teacher(digits):
+    torch.manual_seed(0)
+    model = models.build("mlp-512-512", digits.shape, 10)
+    finish(train(model, digits, steps=100, batch_size=64, weight_decay=1e-2))
+    return model
+
+
+def student(digits, seed=0):
+    torch.manual_seed(seed)
+    return models.build("mlp-32", digits.shape, 10)
+
+
+def weights(model):
+    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+
+def same(a, b):
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_the_loop_equals_the_same_loop_written_out(digits, teacher):
+    ours, theirs = student(digits), student(digits)
+    history = list(distil(ours, digits, Knobs(0.7, 3.0, 0.01), teacher=teacher, steps=20, indices=FEW))
+    optimizer = torch.optim.AdamW(theirs.parameters(), lr=0.01, weight_decay=0.0)
+    images, labels = digits.normalize(digits.train.images[:50]), digits.train.labels[:50]
+    with torch.no_grad():
+        targets = teacher(images)
+    for number, step in enumerate(history, 1):
+        loss = distillation_loss(theirs(images), targets, labels, alpha=0.7, temperature=3.0)
+        assert step.step == number and step.loss == pytest.approx(loss.item(), rel=1e-6)
+        assert step.loss == pytest.approx(0.7 * step.soft + 0.3 * step.hard, rel=1e-5)
+        optimizer.param_groups[0]["lr"] = 0.01 * schedule(number, 20)
+        optimizer.zero_grad(), loss.backward(), optimizer.step()
+    assert same(weights(ours), weights(theirs))
+
+
+def test_a_bank_trains_the_same_student_as_the_teacher_that_filled_it(digits, teacher):
+    asked, looked_up = student(digits), student(digits)
+    stored = bank.fill(teacher, digits)
+    options = dict(steps=30, batch_size=32, indices=torch.arange(0, 1000, 3), seed=5)
+    live = list(distil(asked, digits, Knobs(), teacher=teacher, **options))
+    cached = list(distil(looked_up, digits, Knobs(), teacher=stored, **options))
+    assert [s.loss for s in live] == pytest.approx([s.loss for s in cached], rel=1e-4)
+    torch.testing.assert_close(predict(asked, digits), predict(looked_up, digits), rtol=1e-3, atol=1e-3)
+
+
+def test_the_same_seed_repeats_bit_for_bit_and_another_does_not(digits):
+    runs = []
+    for seed in (1, 1, 2):
+        model = student(digits)
+        finish(train(model, digits, steps=20, batch_size=64, seed=seed))
+        runs.append(weights(model))
+    assert same(runs[0], runs[1]) and not same(runs[0], runs[2])
+
+
+def test_knobs_turned_between_steps_are_used_from_the_next_step_on(digits, teacher):
+    knobs = Knobs(alpha=0.2, temperature=2.0, lr=0.01)
+    used = []
+    for step in distil(student(digits), digits, knobs, teacher=teacher, steps=6, indices=FEW):
+        used.append((step.alpha, step.temperature))
+        if step.step == 3:
+            knobs.alpha, knobs.temperature = 0.9, 8.0
+    assert used == [(0.2, 2.0)] * 3 + [(0.9, 8.0)] * 3
+
+
+def test_a_knob_out_of_range_is_refused_and_keeps_its_value():
+    knobs = Knobs(alpha=0.5)
+    for name, value, words in [
+        ("alpha", 1.2, r"alpha must be in \[0, 1\], got 1.2"),
+        ("temperature", 0, "temperature must be > 0"),
+        ("lr", float("nan"), "lr must be > 0"),
+    ]:
+        with pytest.raises(ValueError, match=words):
+            setattr(knobs, name, value)
+    assert knobs == Knobs(alpha=0.5)
+
+
+class Wrapped(nn.Module):
+    """A student that holds its teacher: student.train() flips the teacher too."""
+
+    def __init__(self, inner, teacher):
+        super().__init__()
+        self.inner, self.teacher = inner, teacher
+        self.teacher.requires_grad_(False)
+
+    def forward(self, images):
+        return self.inner(images)
+
+
+def test_the_teacher_stays_in_eval_mode_without_gradients_whatever_the_student_does(digits):
+    torch.manual_seed(0)
+    teacher = models.build("cnn-8-16", digits.shape, 10)  # batch norm would learn in training mode
+    before, seen = weights(teacher), []
+    teacher.register_forward_hook(lambda module, *_: seen.append((module.training, torch.is_grad_enabled())))
+    model = Wrapped(student(digits), teacher)
+    finish(distil(model, digits, Knobs(), teacher=teacher, steps=5, batch_size=32))
+    assert seen == [(False, False)] * 5 and same(before, weights(teacher))
+
+
+def test_only_the_chosen_images_are_used(digits):
+    model = student(digits)
+    poisoned = data.Dataset(
+        "poisoned",
+        data.Split(digits.train.images, torch.where(torch.arange(1000) < 50, digits.train.labels, 0)),
+        digits.test, digits.classes, digits.mean, digits.std,
+    )
+    clean = student(digits)
+    finish(train(model, poisoned, steps=10, indices=FEW))
+    finish(train(clean, digits, steps=10, indices=FEW))
+    assert same(weights(model), weights(clean))
+
+
+def test_evaluation_happens_now_and_then_and_at_the_end(digits):
+    history = list(train(student(digits), digits, steps=25, indices=FEW, evaluate_every=10))
+    assert [s.step for s in history if s.accuracy is not None] == [10, 20, 25]
+    assert all(0 <= s.accuracy <= 1 for s in history if s.accuracy is not None)
+
+
+def test_evaluating_on_the_way_does_not_change_the_training(digits):
+    watched, alone = student(digits), student(digits)
+    finish(train(watched, digits, steps=12, batch_size=64, evaluate_every=1))
+    finish(train(alone, digits, steps=12, batch_size=64))
+    assert same(weights(watched), weights(alone))
+
+
+def test_recording_less_often_yields_less_and_trains_the_same(digits):
+    often, seldom = student(digits), student(digits)
+    finish(train(often, digits, steps=25, indices=FEW))
+    history = finish(train(seldom, digits, steps=25, indices=FEW, record_every=10))
+    assert [s.step for s in history] == [10, 20, 25] and same(weights(often), weights(seldom))
+
+
+@pytest.mark.parametrize("steps", [1, 2, 9, 10, 11, 20, 300])
+def test_the_schedule_rises_for_a_tenth_and_then_falls(steps):
+    shares = [schedule(n, steps) for n in range(1, steps + 1)]
+    top = shares.index(max(shares))
+    assert max(shares) == 1 and all(0 < s <= 1 for s in shares)
+    assert top + 1 == max(1, round(steps / 10))
+    assert shares[: top + 1] == sorted(shares[: top + 1]) and shares[top:] == sorted(shares[top:], reverse=True)
+
+
+def test_a_loss_that_is_not_finite_stops_with_step_and_knobs_and_keeps_the_last_weights(digits):
+    model, kept = student(digits), []
+    with pytest.raises(FloatingPointError, match=r"not finite at step \d+ with Knobs\(alpha=0.0.*lr=1e\+38"):
+        for _ in train(model, digits, lr=1e38, steps=50, indices=FEW):
+            kept.append(weights(model))
+    assert same(weights(model), kept[-1]) and not model.training
+
+
+def test_closing_the_generator_leaves_the_student_in_eval_mode(digits):
+    model = student(digits)
+    running = train(model, digits, steps=50, indices=FEW)
+    next(running)
+    assert model.training
+    running.close()
+    assert not model.training
+
+
+def test_autocast_trains_to_about_the_same_accuracy(digits):
+    accuracies = []
+    for dtype in (None, torch.bfloat16):
+        model = student(digits)
+        finish(train(model, digits, steps=100, batch_size=64, lr=1e-2, autocast=dtype))
+        accuracies.append(evaluate(model, digits).accuracy)
+    assert accuracies[0] > 0.9 and abs(accuracies[0] - accuracies[1]) < 0.03
+
+
+def test_augmentation_with_a_bank_is_refused(digits, teacher):
+    with pytest.raises(ValueError, match="a bank holds the logits of the plain images"):
+        next(distil(student(digits), digits, Knobs(), teacher=bank.fill(teacher, digits), steps=1, augmented=True))
+
+
+def test_augmented_training_shows_the_model_moved_images(digits):
+    shown = []
+    model = student(digits)
+    model.register_forward_pre_hook(lambda module, args: shown.append(args[0].clone()))
+    finish(train(model, digits, steps=2, indices=FEW, augmented=True))
+    plain = digits.normalize(digits.train.images[:50])
+    assert shown[0].shape == plain.shape and not torch.equal(shown[0], plain) and not torch.equal(shown[0], shown[1])
+
+
+@pytest.mark.parametrize("options", [{"steps": 0}, {"steps": 5, "record_every": 0}])
+def test_no_steps_are_refused(digits, options):
+    with pytest.raises(ValueError, match="must be >= 1"):
+        next(train(student(digits), digits, **options))
+
+
+def test_ctrl_c_is_held_back_until_the_step_is_done_and_the_cell_returns(digits, capsys):
+    model, states = student(digits), []
+
+    def watched():
+        for step in train(model, digits, steps=50, indices=FEW):
+            states.append(weights(model))
+            yield step
+
+    calls = []
+
+    def press_in_the_seventh_step(*_):
+        calls.append(1)
+        if len(calls) == 7:
+            signal.raise_signal(signal.SIGINT)
+
+    model.register_forward_hook(press_in_the_seventh_step)
+    handler = signal.getsignal(signal.SIGINT)
+    history = finish(watched())
+    assert capsys.readouterr().out == "stopped after step 7; the model keeps that state\n"
+    assert len(history) == 6 and not model.training and signal.getsignal(signal.SIGINT) is handler
+    reference = student(digits)
+    seventh = [weights(reference) for s in train(reference, digits, steps=50, indices=FEW) if s.step <= 7][6]
+    assert same(weights(model), seventh)
+    assert finish(train(model, digits, steps=3, indices=FEW))[-1].step == 3  # the next cell works
+
+
+def test_a_checkpoint_comes_back_bit_for_bit(digits, teacher, tmp_path):
+    save_checkpoint(teacher, tmp_path / "new folder" / "teacher.safetensors")
+    other = models.build("mlp-512-512", digits.shape, 10)
+    assert load_checkpoint(other, tmp_path / "new folder" / "teacher.safetensors") is other
+    assert same(weights(other), weights(teacher))
+    assert os.listdir(tmp_path / "new folder") == ["teacher.safetensors"]
+
+
+def test_a_checkpoint_of_another_model_is_refused_and_changes_nothing(digits, teacher, tmp_path):
+    save_checkpoint(teacher, tmp_path / "teacher.safetensors")
+    model = student(digits)
+    before = weights(model)
+    with pytest.raises(ValueError, match="belongs to another model: .* tensors differ, the first is"):
+        load_checkpoint(model, tmp_path / "teacher.safetensors")
+    assert same(before, weights(model))
+
+
+def test_a_missing_or_truncated_checkpoint_is_refused(digits, teacher, tmp_path):
+    path = tmp_path / "teacher.safetensors"
+    for cut in (None, 0, 100, -5):
+        if cut is not None:
+            save_checkpoint(teacher, path)
+            path.write_bytes(path.read_bytes()[:cut])
+        with pytest.raises(ValueError, match="teacher.safetensors is not a readable checkpoint"):
+            load_checkpoint(models.build("mlp-512-512", digits.shape, 10), path)
+
+
+def test_a_full_disk_leaves_the_old_checkpoint_and_nothing_half_written(digits, teacher, tmp_path):
+    path = tmp_path / "teacher.safetensors"
+    save_checkpoint(models.build("mlp-32", digits.shape, 10), path)
+    before = path.read_bytes()
+    script = f"""
+        import resource, signal, torch
+        from kdlab import models
+        from kdlab.training import save_checkpoint
+        model = models.build("mlp-512-512", (1, 8, 8), 10)
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))  # a file system that takes no more than this
+        try:
+            save_checkpoint(model, {str(path)!r})
+        except OSError as error:
+            print(error)
+    """
+    run = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=True)
+    assert "could not write the checkpoint" in run.stdout and "nothing was changed" in run.stdout
+    assert run.stdout.count("\n") == 1
+    assert path.read_bytes() == before and os.listdir(tmp_path) == ["teacher.safetensors"]
+    assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] != 50_000
+
+
+def test_the_recipe_makes_the_distilled_student_better_on_seeds_that_nothing_was_tuned_on():
+    """The lesson's main claim, on three of the seeds that it was reported on."""
+    gains = []
+    for seed in (20, 21, 22):
+        digits = data.load("digits", seed=seed)
+        torch.manual_seed(seed)
+        teacher = models.build("mlp-512-512", digits.shape, 10)
+        finish(train(teacher, digits, steps=200, batch_size=64, weight_decay=1e-2, seed=seed))
+        accuracy = {}
+        for alpha in (0.0, 1.0):
+            model = student(digits, seed)
+            finish(distil(model, digits, Knobs(alpha=alpha), teacher=bank.fill(teacher, digits), steps=300, indices=FEW))
+            accuracy[alpha] = evaluate(model, digits).accuracy
+        assert evaluate(teacher, digits).accuracy > 0.95
+        gains.append(accuracy[1.0] - accuracy[0.0])
+    assert all(gain > 0.02 for gain in gains) and sum(gains) / 3 > 0.05
