@@ -76,13 +76,15 @@ def synchronize(device: torch.device | str) -> None:
     Args:
         device: any device of `available`.
     """
-    kind = torch.device(device).type
-    if kind == "xla":
+    device = torch.device(device)
+    if device.type == "xla":
         import torch_xla
 
         torch_xla.sync(wait=True)
-    elif kind != "cpu":
-        getattr(torch, kind).synchronize()
+    elif device.type == "mps":
+        torch.mps.synchronize()
+    elif device.type != "cpu":
+        getattr(torch, device.type).synchronize(device)
 
 
 @contextlib.contextmanager

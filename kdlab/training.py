@@ -113,7 +113,7 @@ def distil(
         Step.
 
     Raises:
-        ValueError: arguments that do not fit together.
+        ValueError: arguments that do not fit together. IndexError: an image that is not in the bank.
         FloatingPointError: the loss is not finite; the message names step and knobs.
         KeyboardInterrupt: Ctrl-C, between two steps; its argument is the number of the last finished step.
     """
@@ -124,6 +124,7 @@ def distil(
     device = dataset.train.images.device
     chosen = torch.arange(len(dataset.train)) if indices is None else indices.cpu()
     order = batches(len(chosen), batch_size, seed=seed, device=device)
+    stored = teacher.lookup(chosen).to(device) if isinstance(teacher, Bank) else None  # (n, classes)
     chosen = chosen.to(device)
     generator = torch.Generator(device).manual_seed(seed)
     optimizer = optimizer(student.parameters(), lr=knobs.lr, weight_decay=weight_decay)
@@ -134,13 +135,13 @@ def distil(
             lr = now.lr * schedule(number, steps)
             with _unbroken():
                 student.train()
-                pick = chosen[next(order)]  # (batch,)
-                images, labels = dataset.train.images[pick], dataset.train.labels[pick]
+                place = next(order)  # (batch,), places in `chosen`
+                images, labels = dataset.train.images[chosen[place]], dataset.train.labels[chosen[place]]
                 if augmented:
                     images = augment(images, generator=generator)
                 images = dataset.normalize(images)  # (batch, channels, height, width)
                 with torch.autocast(device.type, autocast, enabled=autocast is not None):
-                    targets = _ask(teacher, images, pick)  # (batch, classes) or None
+                    targets = _ask(teacher, images) if stored is None else stored[place]  # (batch, classes) or None
                     logits = student(images)  # (batch, classes)
                 logits = logits.float()
                 hard = F.cross_entropy(logits, labels, label_smoothing=label_smoothing)
@@ -167,15 +168,10 @@ def distil(
 
 
 def train(model: nn.Module, dataset: Dataset, *, lr: float = 3e-3, steps: int, **options) -> Iterator[Step]:
-    """Trains a model on labels alone: `distil` without a teacher.
+    """Trains a model on labels alone: `distil` without a teacher, with its other arguments and its records.
 
     Args:
-        model, dataset, steps: as in `distil`.
         lr: peak of the learning rate, > 0.
-        **options: the other options of `distil`.
-
-    Yields:
-        Step.
     """
     return distil(model, dataset, Knobs(alpha=0.0, lr=lr), teacher=None, steps=steps, **options)
 
@@ -279,12 +275,10 @@ def load_checkpoint(model: nn.Module, path: str | Path) -> nn.Module:
     return model
 
 
-def _ask(teacher: nn.Module | Bank | None, images: Tensor, pick: Tensor) -> Tensor | None:
-    """A teacher's logits (batch, classes): asked now, or looked up."""
+def _ask(teacher: nn.Module | None, images: Tensor) -> Tensor | None:
+    """A live teacher's logits (batch, classes)."""
     if teacher is None:
         return None
-    if isinstance(teacher, Bank):
-        return teacher.lookup(pick)
     teacher.eval()  # a student that wraps its teacher may have put it into training mode
     with torch.no_grad():
         return teacher(images).float()
