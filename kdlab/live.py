@@ -4,6 +4,7 @@ Nothing below this module knows that widgets exist. Where no front end is there,
 """
 
 import base64
+import html
 import io
 from collections.abc import Callable, Mapping, Sequence
 
@@ -27,7 +28,7 @@ class Panel(widgets.VBox):
 
     def __init__(self, draw: Callable[..., Figure], **controls: widgets.Widget):
         self._draw, self.controls = draw, controls
-        self.picture = widgets.Image(format="png", layout={"max_width": "100%", "object_fit": "contain"})
+        self.picture = widgets.Image(format="png", layout={"max_width": "100%", "align_self": "flex-start"})
         self.message = widgets.HTML()
         for control in controls.values():
             control.style.description_width = "110px"
@@ -41,7 +42,7 @@ class Panel(widgets.VBox):
         try:
             figure = self._draw(**{name: control.value for name, control in self.controls.items()})
         except Exception as error:
-            self.message.value = f"<b>{type(error).__name__}:</b> {error}"
+            self.message.value = f"<b>{type(error).__name__}:</b> {html.escape(str(error))}"
             return
         self.message.value = ""
         png = io.BytesIO()
@@ -97,16 +98,7 @@ def retrain(run: Callable[[float, float], float], *, alone: float, alpha: float 
 
     def draw(alpha: float, temperature: float) -> Figure:
         runs.append((alpha, temperature, run(alpha, temperature)))
-        older = [(t, accuracy, f"α={a:g}") for a, t, accuracy in runs[:-1]]
-        newest = (temperature, runs[-1][2], f"α={alpha:g}: {runs[-1][2]:.1f} %")
-        return plots.points(
-            {"earlier runs": older, "this run": [newest]} if older else {"this run": [newest]},
-            title=f"{len(runs)} student{'s' * (len(runs) > 1)} so far",
-            xlabel="temperature T",
-            ylabel="test accuracy (%)",
-            log="x",
-            line=("student alone", alone),
-        )
+        return plots.runs(runs, alone=alone)
 
     panel = Panel(
         draw,

@@ -28,6 +28,7 @@ _STYLE = {
     "legend.frameon": False,
     "lines.linewidth": 2,
 }
+_LETTERS = {"fontfamily": "monospace"}  # for names of classes: I, l and 1 must look different
 _styled = matplotlib.rc_context(_STYLE)  # as a decorator: the style holds while a figure is made, and nowhere else
 
 
@@ -54,7 +55,7 @@ def images(pictures: Tensor, titles: Sequence[str] = (), *, columns: int = 10, t
             picture = pictures[i].cpu().permute(1, 2, 0).numpy()  # (height, width, channels)
             ax.imshow(picture.squeeze(), cmap="gray_r" if picture.shape[2] == 1 else None)
             if titles:
-                ax.set_title(titles[i], fontsize=12)
+                ax.set_title(titles[i], fontsize=12, **_LETTERS)
     figure.suptitle(title, fontsize=13)
     return figure
 
@@ -68,7 +69,6 @@ def lines(
     xlabel: str,
     ylabel: str,
     log: str = "",
-    bands: Mapping[str, tuple[Sequence[float], Sequence[float]]] | None = None,
 ) -> Figure:
     """Curves over a common axis, each with its own colour, marker and line style.
 
@@ -77,7 +77,6 @@ def lines(
         series: name → values (n,); None or nan leaves a gap.
         title, xlabel, ylabel: texts; the labels carry the units.
         log: "", "x", "y" or "xy": which axes are logarithmic (base 2 for x).
-        bands: name → (low (n,), high (n,)), shaded around the curve of that name.
 
     Returns:
         A Figure.
@@ -88,8 +87,6 @@ def lines(
         values = [float("nan") if value is None else value for value in values]
         style = dict(color=COLORS[i % 7], marker=MARKERS[i % 7] if few else None, linestyle=LINES[i % 4])
         ax.plot(x, values, label=name, markersize=6, **style)
-        if bands and name in bands:
-            ax.fill_between(x, *bands[name], color=COLORS[i % 7], alpha=0.18, linewidth=0)
     if "x" in log:
         ax.set_xscale("log", base=2)
         ax.set_xticks(x, [f"{value:g}" for value in x])
@@ -134,11 +131,11 @@ def bars(
     for i, (name, values) in enumerate(shares.items()):
         at = [c - 0.4 + width * (i + 0.5) for c in range(len(classes))]
         ax.bar(at, values, width, label=name, color=COLORS[i % 7], hatch=("", "//", "..", "xx")[i % 4], edgecolor="white")
-    ax.set_xticks(range(len(classes)), classes)
+    ax.set_xticks(range(len(classes)), classes, **_LETTERS)
     ax.set(title=title, xlabel=xlabel, ylabel=ylabel, ylim=(0, top))
     ax.grid(axis="x", visible=False)
     if len(shares) > 1:
-        ax.legend()
+        figure.legend(loc="outside right upper")  # bars may fill the axes
     return figure
 
 
@@ -155,9 +152,9 @@ def matrix(values: Tensor, rows: Sequence[str], columns: Sequence[str], *, title
         A Figure.
     """
     figure, ax = _axes(title, xlabel, ylabel, size=(7.2, 6))
-    ax.imshow(values.cpu(), cmap="Blues", vmin=0, vmax=1)
-    ax.set_xticks(range(len(columns)), columns)
-    ax.set_yticks(range(len(rows)), rows)
+    ax.imshow(values.cpu().numpy(), cmap="Blues", vmin=0, vmax=1)
+    ax.set_xticks(range(len(columns)), columns, **_LETTERS)
+    ax.set_yticks(range(len(rows)), rows, **_LETTERS)
     ax.grid(False)
     for i, row in enumerate(values.tolist()):
         for j, value in enumerate(row):
@@ -183,7 +180,7 @@ def intervals(results: Mapping[str, tuple[float, float, float]], *, title: str, 
         ax.plot([low, high], [i, i], color=color, solid_capstyle="butt")
         filled = "white" if low <= 0 <= high else color
         ax.plot(mean, i, marker="o", markersize=9, color=color, markerfacecolor=filled, markeredgewidth=2)
-        ax.annotate(f"{mean:+.1f}", (mean, i), (0, 9), textcoords="offset points", ha="center", fontsize=11)
+        ax.annotate(f"{mean:+.1f}".replace("-", "−"), (mean, i), (0, 9), textcoords="offset points", ha="center", fontsize=11)
     ax.axvline(0, color="black", linewidth=1)
     ax.set_yticks(range(len(results)), results)
     ax.set_ylim(len(results) - 0.5, -0.8)
@@ -250,6 +247,34 @@ def points(
     ax.margins(x=0.12, y=0.12)
     if len(groups) > 1 or line:
         ax.legend()
+    return figure
+
+
+@_styled
+def runs(found: Sequence[tuple[float, float, float]], *, alone: float) -> Figure:
+    """Students by temperature and accuracy, shaded by alpha; the newest carries a ring and its figures.
+
+    Args:
+        found: (alpha, temperature, test accuracy in percent), at least one, the newest last.
+        alone: accuracy in percent of the student without a teacher, drawn as a line.
+
+    Returns:
+        A Figure.
+    """
+    title = f"{len(found)} student{'s' * (len(found) > 1)} so far"
+    figure, ax = _axes(title, "temperature T", "test accuracy (%)")
+    alphas, temperatures, accuracies = zip(*found)
+    ax.axhline(alone, color="black", linestyle="--", linewidth=1.5)
+    ax.annotate("student alone", (1, alone), (-4, 5), xycoords=("axes fraction", "data"), textcoords="offset points", ha="right")
+    dots = ax.scatter(temperatures, accuracies, c=alphas, cmap="cividis", vmin=0, vmax=1, s=80)
+    figure.colorbar(dots, label="alpha")
+    ax.plot(temperatures[-1], accuracies[-1], "o", markersize=15, markerfacecolor="none", color=COLORS[1])
+    newest = f"α = {alphas[-1]:g}, T = {temperatures[-1]:g}: {accuracies[-1]:.1f} %"
+    ax.annotate(newest, (temperatures[-1], accuracies[-1]), (0, 13), textcoords="offset points", ha="center")
+    ax.set_xscale("log", base=2)
+    ax.set_xlim(0.35, 45)
+    ax.set_xticks((ticks := (0.5, 1, 2, 4, 8, 16, 32)), [f"{tick:g}" for tick in ticks])
+    ax.margins(y=0.2)
     return figure
 
 

@@ -1,0 +1,49 @@
+"""Every recorded figure says where it comes from, and README quotes the records."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+RECORDS = sorted((ROOT / "results").glob("*.json"))
+
+
+def test_there_are_records():
+    assert {"headline", "cifar10-article", "timer_agreement"} <= {path.name.split("-intel")[0] for path in RECORDS}
+
+
+@pytest.mark.parametrize("path", RECORDS, ids=lambda path: path.name)
+def test_a_record_names_its_machine_versions_commit_command_and_date(path):
+    origin = json.loads(path.read_text())["provenance"]
+    assert {"machine", "versions", "commit", "command", "date"} <= origin.keys() and all(origin.values())
+    script = origin["command"].split()[1]
+    assert (ROOT / script).is_file(), f"{path.name} was made by {script}, which is not here"
+    assert "+" not in origin["commit"], f"{path.name} was made with code that no commit holds"
+
+
+def quoted(mean, low, high):
+    return f"{mean:+.1f} [{low:+.1f}, {high:+.1f}]".replace("-", "−")
+
+
+def test_readme_quotes_the_headline_as_recorded():
+    record = json.loads(next(ROOT.glob("results/headline-*.json")).read_text())
+    readme = (ROOT / "README.md").read_text()
+    rows = record["gains_points"] | {"with all 1,000 labels": record["limits_points"]["all 1,000 labels"]}
+    names = {"soft targets": "the teacher's soft targets", "label smoothing 0.1": "label smoothing",
+             "teacher of the same 50": "a teacher of the same 50"}
+    for name, gain in rows.items():
+        if name == "teacher's hard answers":
+            continue  # the labels themselves
+        line = next(line for line in readme.splitlines() if names.get(name, name) in line and line.startswith("|"))
+        assert quoted(gain["mean"], gain["low"], gain["high"]) in line and f"{gain['wins']} of 10" in line, line
+    assert f"recognises {100 * sum(record['missing_digit_recall']['T=4'][3]) / 3:.0f} % of them" in readme
+
+
+def test_readme_quotes_cifar10_as_recorded():
+    record = json.loads(next(ROOT.glob("results/cifar10-article-*.json")).read_text())
+    readme = re.sub(r"\s+", " ", (ROOT / "README.md").read_text())
+    for gain in record["gains_points"].values():
+        numbers = quoted(gain["mean"], gain["low"], gain["high"])
+        assert numbers in readme.replace(" points [", " ["), numbers
