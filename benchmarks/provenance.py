@@ -70,7 +70,7 @@ def _commit() -> str | None:
     git = ["git", "-C", str(ROOT)]
     try:
         commit = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True)
-        changed = subprocess.run([*git, "diff", "--quiet", "HEAD", "--", "kdlab", "benchmarks"]).returncode
+        changed = subprocess.run([*git, "diff", "--quiet", "HEAD", "--", "kdlab", "benchmarks", "notebooks"]).returncode
     except (OSError, subprocess.CalledProcessError):
         return None
     return commit.stdout.strip() + ("+" if changed else "")

@@ -5,6 +5,7 @@ It measures and returns plain rows; figures, records and the runtimes outside to
 
 import copy
 import gc
+import logging
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -157,6 +158,8 @@ def compiled(model: nn.Module, example: Tensor) -> Callable[[Tensor], Tensor]:
     def forward(images: Tensor) -> Tensor:
         return model(images)
 
+    # a machine with a CUDA toolkit and without a GPU is told so at each first compilation
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
     # dynamo counts recompilations per code object, and quietly runs eager after eight: each call gets its own
     forward.__code__ = forward.__code__.replace()
     call = torch.compile(forward, fullgraph=True, dynamic=False)

@@ -47,7 +47,7 @@ def images(pictures: Tensor, titles: Sequence[str] = (), *, columns: int = 10, t
     """
     rows = -(-len(pictures) // columns)
     height = 1.25 if titles else 1.0
-    figure = Figure(figsize=(columns, rows * height + (0.45 if title else 0)), layout="constrained")
+    figure = Figure(figsize=(columns, rows * height + (0.45 if title else 0)), dpi=72, layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for i, ax in enumerate(axes):
         ax.axis("off")
@@ -178,8 +178,8 @@ def intervals(results: Mapping[str, tuple[float, float, float]], *, title: str, 
     for i, (mean, low, high, *_) in enumerate(results.values()):
         color = COLORS[2] if low > 0 else COLORS[1] if high < 0 else "#666666"
         ax.plot([low, high], [i, i], color=color, solid_capstyle="butt")
-        filled = "white" if low <= 0 <= high else color
-        ax.plot(mean, i, marker="o", markersize=9, color=color, markerfacecolor=filled, markeredgewidth=2)
+        fill = "white" if low <= 0 <= high else color
+        ax.plot(mean, i, marker="o", markersize=9, color=color, markerfacecolor=fill, markeredgewidth=2)
         ax.annotate(f"{mean:+.1f}".replace("-", "−"), (mean, i), (0, 9), textcoords="offset points", ha="center", fontsize=11)
     ax.axvline(0, color="black", linewidth=1)
     ax.set_yticks(range(len(results)), results)
@@ -261,16 +261,15 @@ def runs(found: Sequence[tuple[float, float, float]], *, alone: float) -> Figure
     Returns:
         A Figure.
     """
-    title = f"{len(found)} student{'s' * (len(found) > 1)} so far"
-    figure, ax = _axes(title, "temperature T", "test accuracy (%)")
+    figure, ax = _axes(f"{len(found)} student{'s' * (len(found) > 1)} so far", "temperature T", "test accuracy (%)")
     alphas, temperatures, accuracies = zip(*found)
     ax.axhline(alone, color="black", linestyle="--", linewidth=1.5)
     ax.annotate("student alone", (1, alone), (-4, 5), xycoords=("axes fraction", "data"), textcoords="offset points", ha="right")
     dots = ax.scatter(temperatures, accuracies, c=alphas, cmap="cividis", vmin=0, vmax=1, s=80)
     figure.colorbar(dots, label="alpha")
     ax.plot(temperatures[-1], accuracies[-1], "o", markersize=15, markerfacecolor="none", color=COLORS[1])
-    newest = f"α = {alphas[-1]:g}, T = {temperatures[-1]:g}: {accuracies[-1]:.1f} %"
-    ax.annotate(newest, (temperatures[-1], accuracies[-1]), (0, 13), textcoords="offset points", ha="center")
+    text = f"α = {alphas[-1]:g}, T = {temperatures[-1]:g}: {accuracies[-1]:.1f} %"
+    ax.annotate(text, (temperatures[-1], accuracies[-1]), (0, 13), textcoords="offset points", ha="center")
     ax.set_xscale("log", base=2)
     ax.set_xlim(0.35, 45)
     ax.set_xticks((ticks := (0.5, 1, 2, 4, 8, 16, 32)), [f"{tick:g}" for tick in ticks])
@@ -279,8 +278,7 @@ def runs(found: Sequence[tuple[float, float, float]], *, alone: float) -> Figure
 
 
 def _axes(title: str, xlabel: str, ylabel: str, size: tuple[float, float] = (8, 4.2)) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=size, layout="constrained")
-    ax = figure.subplots()
+    ax = (figure := Figure(figsize=size, layout="constrained")).subplots()
     ax.tick_params(labelsize=12)  # ticks are made when the figure is drawn, outside the style
     ax.set(title=title, xlabel=xlabel, ylabel=ylabel)
     return figure, ax

@@ -1,6 +1,6 @@
 """One training loop as a generator of steps, and checkpoints.
 
-Whoever consumes the generator decides what a step means: a progress bar, a panel, a test. Nothing here draws.
+Whoever consumes it decides what a step means: a progress bar, a panel, a test. Nothing here draws.
 """
 
 import contextlib
@@ -233,10 +233,9 @@ def save_checkpoint(model: nn.Module, path: str | Path) -> None:
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
-    path = Path(path)
     weights = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()}
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        (path := Path(path)).parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=".saving-") as folder:
             save_file(weights, Path(folder) / path.name)
             os.replace(Path(folder) / path.name, path)
