@@ -268,7 +268,7 @@ def runs(found: Sequence[tuple[float, float, float]], *, alone: float) -> Figure
     dots = ax.scatter(temperatures, accuracies, c=alphas, cmap="cividis", vmin=0, vmax=1, s=80)
     figure.colorbar(dots, label="alpha")
     ax.plot(temperatures[-1], accuracies[-1], "o", markersize=15, markerfacecolor="none", color=COLORS[1])
-    text = f"α = {alphas[-1]:g}, T = {temperatures[-1]:g}: {accuracies[-1]:.1f} %"
+    text = f"α = {alphas[-1]:g}, T = {temperatures[-1]:.3g}: {accuracies[-1]:.1f} %"
     ax.annotate(text, (temperatures[-1], accuracies[-1]), (0, 13), textcoords="offset points", ha="center")
     ax.set_xscale("log", base=2)
     ax.set_xlim(0.35, 45)
