@@ -39,7 +39,7 @@ def provenance() -> dict:
         "load_before": LOAD,
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "versions": versions,
-        "commit": _commit(),
+        "commit": STARTED_FROM,
         "command": " ".join(["python", Path(os.path.relpath(script, ROOT)).as_posix(), *options]),
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }
@@ -74,3 +74,6 @@ def _commit() -> str | None:
     except (OSError, subprocess.CalledProcessError):
         return None
     return commit.stdout.strip() + ("+" if changed else "")
+
+
+STARTED_FROM = _commit()  # when the benchmark starts: a long run must not name a commit that came after it

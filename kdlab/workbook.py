@@ -138,9 +138,9 @@ def main(argv: list[str] | None = None) -> int:
                 parser.error(f"{name!r} is not a parameter of {notebook}, which {has}")
     parameters = {name: _value(text) for name, text in given.parameters}
     logging.getLogger("papermill").setLevel(logging.ERROR)  # it warns of names whose comment holds a ":" or "="
+    os.environ["TQDM_DISABLE"] = "1"  # a bar that nobody watches would stay in the outputs
     if not given.in_place:
-        os.environ["TQDM_DISABLE"] = "1"  # a bar that nobody watches would stay in the outputs
-    given.output.mkdir(parents=True, exist_ok=True)
+        given.output.mkdir(parents=True, exist_ok=True)
     results = []
     for number, notebook in enumerate(notebooks, 1):
         start, verdict = time.perf_counter(), "passed"
