@@ -8,4 +8,4 @@ import sys
 from kdlab import doctor
 
 sys.stdout.reconfigure(errors="replace")  # a console without ✓ still shows the words
-sys.exit(doctor.main())
+sys.exit(doctor.report())

@@ -59,7 +59,7 @@ def examine() -> list[Line]:
     return lines + _front_end() + _compiler()
 
 
-def main() -> int:
+def report() -> int:
     """Prints what `examine` finds, a mark and a word for each line.
 
     Returns:
