@@ -1,0 +1,442 @@
+"""The training panel: knobs and buttons over one training at a time, with live pictures.
+
+The training itself is session.py's, the pictures are steer.js's; without a front end `Run.wait` does the same run.
+"""
+
+import atexit
+import base64
+import io
+import math
+import weakref
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import anywidget
+import ipywidgets as widgets
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from kdlab import plots, session
+from kdlab.bank import Bank
+from kdlab.data import Dataset
+from kdlab.evaluation import predict
+from kdlab.losses import gradient_share, soft_targets
+from kdlab.session import Choice, Session
+from kdlab.training import Knobs, Step
+
+POINTS = 400  # of a curve in one frame; a screen shows no more
+RUNS = 40  # finished runs that are kept beside the pinned ones
+_OPEN: "weakref.WeakSet[Run]" = weakref.WeakSet()
+
+
+class Curves(anywidget.AnyWidget):
+    """The canvas; `Run` feeds it with messages, and it asks for all of them when it appears."""
+
+    _esm = Path(__file__).with_name("steer.js")
+
+
+class Run(widgets.VBox):
+    """A training panel; `panel` makes it. One training at a time, in a daemon thread.
+
+    Attributes:
+        knobs: what the next step reads; the sliders set it, and so may code.
+        finished: a dict for each ended run: name, alpha, temperature, lr, accuracy, steps, state, pinned, steered.
+    """
+
+    def __init__(
+        self, dataset: Dataset, teachers: Mapping[str, Bank], choice: Choice, knobs: Knobs, students: Sequence[str],
+        log: list[dict] | None, evaluate_every: int,
+    ):
+        self.dataset, self.teachers, self.knobs = dataset, dict(teachers), knobs
+        self.finished: list[dict] = []
+        self._session: Session | None = None
+        self._problem, self._note, self._count, self._frame = "", "", 0, None
+        self._first = (choice, (knobs.alpha, knobs.temperature, knobs.lr), log)
+        self._pending, self._every, self._curves = log, evaluate_every, {}
+        self._looked = _telling(next(iter(self.teachers.values())), dataset, choice.labelled)
+        self.canvas = Curves()
+        self.canvas.on_msg(lambda canvas, content, buffers: self._show_all())
+        self.sliders, self.choices, self.buttons, self.name = self._controls(choice, students)
+        rows = [self.choices.values(), self.sliders.values(), [*self.buttons.values(), self.name]]
+        rows = [widgets.HBox(list(row), layout={"flex_flow": "row wrap"}) for row in rows]
+        super().__init__([*rows, self.canvas])
+        self.add_class("kd-panel")
+        _OPEN.add(self)
+
+    @property
+    def history(self) -> list[Step]:
+        """The steps of the newest run; a long one is thinned out."""
+        return self._session.history if self._session else []
+
+    @property
+    def accuracies(self) -> list[tuple[int, float]]:
+        """(step, test accuracy in [0, 1]) of the newest run."""
+        return self._session.accuracies if self._session else []
+
+    @property
+    def log(self) -> list[dict]:
+        """The newest run's settings as {"step", "alpha", "temperature", "lr"}, from step 1 on."""
+        return self._session.log if self._session else []
+
+    @property
+    def state(self) -> str:
+        """"ready", "training", "paused", "finished", "stopped" or "failed"."""
+        return "failed" if self._problem else self._session.state if self._session else "ready"
+
+    @property
+    def status(self) -> str:
+        """State, steps, speed and accuracy in words, or what went wrong."""
+        run, state = self._session, self.state
+        if state == "failed":
+            return f"failed{f' after step {run.step:,}' if run else ''}: {self._problem}"
+        if run is None:
+            return self._note or "ready: press Start; every knob may be turned while it trains"
+        words = [f"{state}{', from a log' if run.replays else ''}: step {run.step:,} of {run.choice.steps:,}"]
+        words += [f"{run.rate:,.0f} steps/s"] if state == "training" and run.rate else []
+        words += [f"test accuracy {100 * run.accuracies[-1][1]:.1f} %"] if run.accuracies else []
+        return " · ".join(words + ([self._note] if self._note else []))
+
+    def start(self, *, paused: bool = False) -> None:
+        """Trains a new student in a thread; a run that is under way ends first."""
+        if self._prepare():
+            self._session.start(paused=paused)
+
+    def pause(self) -> None:
+        """Holds the run before its next step, or lets a held one go on."""
+        if self._session and not self._session.ended:
+            self._session.resume() if self._session.held else self._session.pause()
+
+    def step(self) -> None:
+        """One step, then hold; it begins a run where there is none."""
+        if not self._session or self._session.ended:
+            self.start(paused=True)
+        if self._session:
+            self._session.once()
+
+    def stop(self) -> None:
+        """Ends the run and waits until its thread is gone."""
+        if self._session:
+            self._session.stop()
+
+    def reset(self) -> None:
+        """Ends the run, puts all controls back, and forgets every run that is not pinned."""
+        self.stop()
+        choice, knobs, self._pending = self._first
+        for control, value in zip(self.sliders.values(), knobs):
+            control.value = value
+        for name, control in self.choices.items():
+            control.value = getattr(choice, name)
+        self.finished[:] = [run for run in self.finished if run["pinned"]]
+        self._session, self._problem, self._note = None, "", ""
+        self._show_all(anew=True)
+
+    def wait(self, timeout: float | None = None) -> Figure:
+        """Lets "Run All" go on in order: waits for the run under way, or makes it where none was started.
+
+        Where nobody pressed Start, as without a front end, the run happens here, in the calling thread.
+
+        Args:
+            timeout: seconds to wait for a run in the thread; None for as long as it takes.
+
+        Returns:
+            The figure of the run.
+
+        Raises:
+            Exception: whatever ended the run.
+        """
+        if self._session is None:
+            if self._prepare():
+                self._session.drive()
+        else:
+            self._session.resume()
+            self._session.join(timeout)
+        if self._session and self._session.error:
+            raise self._session.error
+        if not self._session:
+            raise ValueError(self._problem)
+        print({"finished": "the run is finished", "stopped": "the run was stopped"}.get(self.state, "the run goes on"))
+        return self.figure()
+
+    def figure(self) -> Figure:
+        """The newest run as a static figure."""
+        return plots.training(self.history, self.accuracies, self.log, title=self._title())
+
+    def pin(self, name: str = "") -> None:
+        """Keeps the newest ended run in the pictures, under a name."""
+        if not self.finished:
+            self._note = "there is no ended run to pin yet"
+        else:
+            newest = self.finished[-1]
+            newest.update(pinned=True, name=name or newest["name"])
+            self._note = f"pinned as {newest['name']}"
+        self._show_all(anew=self._session is None)
+
+    def save(self, path: str | Path) -> None:
+        """Writes the newest run as JSON, to be replayed by `panel(..., log=path)`.
+
+        Raises:
+            ValueError: nothing was trained yet.
+        """
+        if not self._session:
+            raise ValueError("there is no run to save: press Start, or call wait()")
+        session.save(self._session, path, self.name.value)
+
+    def close(self) -> None:
+        """Ends the run and takes the panel away."""
+        self.stop()
+        _OPEN.discard(self)
+        for control in (*self.sliders.values(), *self.choices.values(), *self.buttons.values(), self.name, self.canvas):
+            control.close()
+        super().close()
+
+    def _repr_mimebundle_(self, **kwargs):
+        png = io.BytesIO()
+        self.figure().savefig(png, format="png", dpi=80)
+        bundle = super()._repr_mimebundle_(**kwargs)
+        return bundle | {"text/plain": "a training panel", "image/png": base64.b64encode(png.getvalue()).decode()}
+
+    def _prepare(self) -> bool:
+        """A new session from the controls; False, with the reason in the status, where they do not fit together."""
+        self.stop()
+        self._problem, self._note = "", ""
+        try:
+            choice = Choice(**{name: control.value for name, control in self.choices.items()})
+            bank = self.teachers[choice.teacher]
+            self._session = Session(
+                choice, self.dataset, bank, self.knobs, log=self._pending, evaluate_every=self._every, watch=self._watch)
+        except Exception as error:
+            self._session, self._problem = None, f"{type(error).__name__}: {error}"
+            self._show_all(anew=True)
+            return False
+        self._pending, self._count = None, self._count + 1
+        self._looked = _telling(bank, self.dataset, choice.labelled)
+        self._show_setup()
+        return True
+
+    def _watch(self, run: Session) -> None:
+        """Called in the thread that trains."""
+        if run is not self._session:
+            return
+        if run.replays and run.log:
+            for name, slider in self.sliders.items():
+                slider.value = run.log[-1][name]
+        if run.ended:
+            self._problem = f"{type(run.error).__name__}: {run.error}" if run.error else ""
+            if run.accuracies:
+                self._keep(run)
+        self.buttons["pause"].description = "Resume" if run.held and not run.ended else "Pause"
+        self._show(*self._drawn(run))
+        if run.ended:
+            self._show_runs()
+
+    def _keep(self, run: Session) -> None:
+        last = {key: run.log[-1][key] for key in ("alpha", "temperature", "lr")}
+        entry = asdict(run.choice) | last | {
+            "name": f"run {self._count}", "accuracy": run.accuracies[-1][1], "steps": run.step, "state": run.state,
+            "pinned": False, "steered": len(run.log) > 1}
+        self.finished.append(entry | {"curve": _even(run.accuracies, 100)})
+        loose = [kept for kept in self.finished if not kept["pinned"]]
+        if len(loose) > RUNS:
+            self.finished.remove(loose[0])
+
+    def _drawn(self, run: Session) -> tuple[dict, list[bytes]]:
+        """What the canvas shows of a run: a header, and its curves as float32 tables."""
+        history, log = _even(run.history, POINTS), run.log[-POINTS:]
+        losses = [(s.step, s.soft, s.hard, s.loss) for s in history]
+        settings = [(entry["step"], entry["alpha"], entry["temperature"], entry["lr"]) for entry in log]
+        alpha, temperature = (settings[-1][1:3]) if settings else (self.knobs.alpha, self.knobs.temperature)
+        batch = torch.arange(min(run.choice.labelled, 128))
+        logits = predict(run.student, run.dataset, indices=torch.cat([self._looked, batch]))  # (3 + batch, classes)
+        taught = run.bank.lookup(torch.cat([self._looked, batch])).to(logits.device) if run.step else logits
+        n = len(self._looked)
+        soft = torch.stack([soft_targets(part[:n], temperature) for part in (taught, logits)])  # (2, n, classes)
+        labels = run.dataset.train.labels[batch.to(logits.device)]
+        share = gradient_share(logits[n:], taught[n:], labels, alpha, temperature) if run.step else None
+        header = {"kind": "frame", "state": self.state, "status": self.status, "summary": self._spoken(share), "step": run.step,
+                  "steps": run.choice.steps, "rate": run.rate, "share": share, "temperature": temperature, "alpha": alpha}
+        return header, [_bytes(losses), _bytes(_even(run.accuracies, POINTS)), _bytes(settings), _bytes(soft.cpu())]
+
+    def _spoken(self, share: float | None) -> str:
+        words = [f"Training curves. {self.status}."]
+        if self.history:
+            last, now = self.history[-1], self.log[-1]
+            words += [f"Soft loss {last.soft:.3g}, hard loss {last.hard:.3g}.", f"alpha {now['alpha']:.2f}, "
+                      f"temperature {now['temperature']:.3g}, learning rate {now['lr']:.2g}."]
+        if share is not None:
+            words += [f"The teacher gives {100 * share:.0f} percent of the gradient."]
+        return " ".join(words)
+
+    def _show(self, header: dict, buffers: list[bytes]) -> None:
+        self._frame = (header, buffers)
+        self.canvas.send(header, buffers)
+
+    def _show_setup(self) -> None:
+        split = self.dataset.train
+        pictures = split.images[self._looked.to(split.images.device)].cpu()  # (3, channels, height, width)
+        labels = [self.dataset.classes[i] for i in split.labels[self._looked.to(split.labels.device)].tolist()]
+        header = {"kind": "setup", "classes": list(self.dataset.classes), "labels": labels, "shape": self.dataset.shape}
+        self.canvas.send(header, [pictures.numpy().tobytes()])
+
+    def _show_runs(self) -> None:
+        runs = [{key: value for key, value in run.items() if key != "curve"} for run in self.finished]
+        self.canvas.send({"kind": "runs", "list": runs}, [_bytes(run["curve"]) for run in self.finished])
+
+    def _show_all(self, anew: bool = False) -> None:
+        """Everything once, from what is at hand: a student that trains is not touched from this thread."""
+        if anew or self._frame is None:
+            self._frame = ({"kind": "frame", "step": 0}, [b""] * 4)
+        self._frame[0].update(state=self.state, status=self.status, summary=self._spoken(None))
+        self._show_setup()
+        self._show(*self._frame)
+        self._show_runs()
+
+    def _title(self) -> str:
+        if not self.history:
+            return "A panel to steer a training: open the notebook in Jupyter and press Start"
+        run = self._session.choice
+        found = f": {100 * self.accuracies[-1][1]:.1f} %" if self.accuracies else ""
+        return f"{run.student} taught by {run.teacher}, {run.labelled} labelled images, seed {run.seed}{found}"
+
+    def _controls(self, choice: Choice, students: Sequence[str]) -> tuple[dict, dict, dict, widgets.Text]:
+        """Sliders, dropdowns and buttons by name, and the field for a name; each has a label and a class kd-NAME."""
+        knobs, described = self.knobs, {"style": {"description_width": "initial"}}
+        wide = described | {"layout": {"width": "370px"}}
+        low, high = (round(bound(math.log2(knobs.temperature)), 3) for bound in (math.floor, math.ceil))
+        ten = math.log10(knobs.lr)
+        sliders = {
+            "alpha": widgets.FloatSlider(knobs.alpha, min=0, max=1, step=0.05, description="alpha (teacher)", **wide),
+            "temperature": widgets.FloatLogSlider(
+                knobs.temperature, base=2, min=min(-2, low), max=max(5, high), step=0.25, readout_format=".2f",
+                description="temperature T", **wide),
+            "lr": widgets.FloatLogSlider(
+                knobs.lr, base=10, min=min(-4, math.floor(ten)), max=max(-0.5, ten), step=0.1, readout_format=".2g",
+                description="learning rate", **wide),
+        }
+        train, first = len(self.dataset.train), self._first[0]
+        counts = sorted({n for n in (10, 25, 50, 100, 250, 1000) if n < train} | {first.labelled, train})
+        lengths = sorted({300, 3_000, 30_000, 300_000, first.steps})
+        options = {
+            "student": list(dict.fromkeys([first.student, *students])),
+            "teacher": list(self.teachers),
+            "labelled": [(f"{n:,}", n) for n in counts],
+            "seed": list(range(first.seed, first.seed + 5)),
+            "steps": [(f"{n:,}", n) for n in lengths],
+        }
+        choices = {
+            name: widgets.Dropdown(options=options[name], value=getattr(choice, name), description=text, **described,
+                                   layout={"width": "max-content"})
+            for name, text in zip(options, ("student", "teacher", "labelled images", "seed", "steps"))
+        }
+        presses = {
+            "start": ("Start", "train a new student; a run under way ends first", self.start),
+            "pause": ("Pause", "hold before the next step, or go on", self.pause),
+            "step": ("Step", "make one step and hold", self.step),
+            "stop": ("Stop", "end this run", self.stop),
+            "reset": ("Reset", "end this run and put everything back", self.reset),
+            "pin": ("Pin", "keep the newest ended run in the pictures, under the name", lambda: self.pin(self.name.value)),
+            "export": ("Export", "write the newest run as JSON beside the notebook", self._export),
+        }
+        buttons = {
+            name: widgets.Button(description=text, tooltip=tip, layout={"width": "84px"})
+            for name, (text, tip, _) in presses.items()
+        }
+        for name, (_, _, press) in presses.items():
+            buttons[name].on_click(lambda button, press=press: press())
+        buttons["start"].button_style = "primary"
+        for name, slider in sliders.items():
+            slider.observe(lambda change, name=name: setattr(knobs, name, change["new"]), "value")
+        field = widgets.Text(description="name", placeholder="for Pin and Export", **described, layout={"width": "230px"})
+        for name, control in (sliders | choices | buttons | {"name": field}).items():
+            control.add_class(f"kd-{name}")
+        return sliders, choices, buttons, field
+
+    def _export(self) -> None:
+        path = Path(f"{self.name.value.strip() or f'run-{self._count}'}.json")
+        try:
+            self.save(path)
+            self._note = f"written to {path}"
+        except (OSError, ValueError) as error:
+            self._note = str(error)
+        self._show_all()
+
+
+def panel(
+    dataset: Dataset, teachers: Mapping[str, Bank], *, students: Sequence[str] = ("mlp-32", "mlp-16", "mlp-64"),
+    labelled: int = 50, seed: int = 0, steps: int = 3000, alpha: float = 1.0, temperature: float = 4.0, lr: float = 1e-2,
+    log: str | Path | Sequence[dict] | None = None, evaluate_every: int = 50,
+) -> Run:
+    """A panel that trains students, one at a time, and lets alpha, temperature and learning rate be turned meanwhile.
+
+    Nothing trains before Start is pressed or `wait` is called. Opening a panel ends the runs of all earlier ones.
+
+    Args:
+        dataset: of the students, and of the teachers' banks.
+        teachers: name → the teacher's logits for the training split; the first one is chosen at first.
+        students: names of `kdlab.models.build`.
+        labelled: how many of the first training images the student sees.
+        seed: of the student's weights and of its batches.
+        steps: of a run, >= 1.
+        alpha, temperature, lr: where the knobs start; see `kdlab.training.Knobs`.
+        log: a recorded run, which the first run replays: the path of a file by `Run.save`, whose student, teacher,
+            labelled, seed and steps count then; or the list of changes alone. "" and None for none.
+        evaluate_every: steps between two evaluations on the test split.
+
+    Returns:
+        A Run, which shows itself.
+
+    Raises:
+        ValueError: a value out of its range, or a record that does not fit.
+    """
+    for other in list(_OPEN):
+        other.stop()
+    choice = Choice(students[0], next(iter(teachers)), labelled, seed, steps)
+    if isinstance(log, str | Path) and str(log):
+        choice, log = session.load(log)
+        if choice.teacher not in teachers:
+            raise ValueError(f"the record was made with the teacher {choice.teacher!r}, here are {', '.join(teachers)}")
+    if log:
+        alpha, temperature, lr = (session.checked(log)[0][key] for key in ("alpha", "temperature", "lr"))
+    return Run(dataset, teachers, choice, Knobs(alpha, temperature, lr), students, list(log) if log else None, evaluate_every)
+
+
+def load_log(path: str | Path) -> list[dict]:
+    """The changes of a run that `Run.save` wrote.
+
+    Raises:
+        ValueError: the file is missing, or is no record.
+    """
+    return session.load(path)[1]
+
+
+def _telling(bank: Bank, dataset: Dataset, labelled: int) -> torch.Tensor:
+    """Three training images of different classes whose soft targets are the least certain, int64 (3,).
+
+    They are images that the student does not see, where there are enough of them.
+    """
+    rows = bank.indices >= labelled if (bank.indices >= labelled).sum() >= 3 else torch.ones_like(bank.indices, dtype=bool)
+    indices, p = bank.indices[rows].cpu(), soft_targets(bank.logits[rows], 1.0).cpu()
+    entropy = -(p * p.clamp_min(1e-30).log()).sum(1)  # (n,)
+    labels, chosen = dataset.train.labels.cpu()[indices], []
+    for i in entropy.argsort(descending=True).tolist():
+        if labels[i] not in labels[chosen]:
+            chosen.append(i)
+        if len(chosen) == 3:
+            break
+    return indices[chosen]
+
+
+def _even(entries: list, most: int) -> list:
+    """Every entry, or every second, fourth, eighth … of them and the newest: at most `most` + 1."""
+    stride = 1
+    while len(entries) > most * stride:
+        stride *= 2
+    return entries if stride == 1 else [*entries[:-1:stride], entries[-1]]
+
+
+def _bytes(table) -> bytes:
+    return np.asarray(table, dtype=np.float32).tobytes()
+
+
+atexit.register(lambda: [run.stop() for run in list(_OPEN)])
