@@ -1,7 +1,5 @@
 // The pictures of the training panel: draws what steer.py sends, and keeps nothing but the last message of each kind.
-// Every curve differs by line style or marker as well as by colour (Okabe and Ito's, as in plots.py).
-const BLUE = "#0072B2", RED = "#D55E00", GREEN = "#00805d", PINK = "#B0568F", AMBER = "#B87800", INK = "#1a1a1a";
-const GREY = "#666666", GRID = "#e4e4e4", FONT = "system-ui, 'Segoe UI', 'DejaVu Sans', sans-serif";
+// The strokes are chart.js's.
 const HEIGHT = 452, STYLE = `
 .kd-live { position: relative; width: 100%; background: white; color: ${INK}; }
 .kd-status { font: 600 15px ${FONT}; padding: 2px 0 4px 4px; min-height: 20px; }
@@ -89,13 +87,6 @@ function name(root) {
   return sliders.length > 0;
 }
 
-function floatsOf(view) {
-  const copy = view.buffer.slice(view.byteOffset, view.byteOffset + (view.byteLength & ~3));  // aligned
-  return new Float32Array(copy);
-}
-
-const column = (table, width, i) => Array.from({ length: table.length / width }, (_, row) => table[row * width + i]);
-
 function draw(ctx, width, { setup, frame, runs }) {
   const split = Math.round(width * 0.56), left = 62, gap = width - split;
   const shown = runs ? runs.list.map((run, i) => ({ ...run, curve: runs.floats[i] })) : [];
@@ -109,14 +100,16 @@ function draw(ctx, width, { setup, frame, runs }) {
   const all = accuracy.concat(...drawn.map((run) => column(run.curve, 2, 1).map((v) => 100 * v)));
   const low = all.length ? Math.max(0, Math.floor((quantile(all, 0.1) - 4) / 10) * 10) : 0;
   let plot = axes(ctx, top, xs, [low, 100], { title: "test accuracy (%)" });
+  const tips = [];
   drawn.forEach((run) => {
     const points = column(run.curve, 2, 0).map((x, i) => [x, 100 * run.curve[2 * i + 1]]);
     line(ctx, plot, points, { color: run.pinned ? GREY : "#b5b5b5", width: run.pinned ? 1.8 : 1.2 });
-    if (run.pinned && points.length) label(ctx, plot, points.at(-1), run.name, GREY, 0, 0, top);
+    if (run.pinned && points.length) tips.push({ at: points.at(-1), text: run.name.slice(0, 10), color: GREY });
   });
   const measured = column(curves[1], 2, 0).map((x, i) => [x, accuracy[i]]);
   line(ctx, plot, measured, { color: GREEN, width: 2.4, dots: measured.length < 60 });
-  if (measured.length) label(ctx, plot, measured.at(-1), `${accuracy.at(-1).toFixed(1)} %`, GREEN, 0, 0, top);
+  if (measured.length) tips.push({ at: measured.at(-1), text: `${accuracy.at(-1).toFixed(1)} %`, color: GREEN });
+  names(ctx, plot, tips);
 
   // losses
   const steps = column(curves[0], 4, 0), below = box(176, 136);
@@ -128,13 +121,9 @@ function draw(ctx, width, { setup, frame, runs }) {
   kinds.forEach(([text, i, color, dash]) => {
     const points = column(curves[0], 4, i).map((v, k) => [steps[k], Math.max(v, range[0])]);
     line(ctx, plot, points, { color, dash, width: text === "total" ? 1.6 : 2.4 });
-    if (points.length) ends.push({ at: points.at(-1), y: plot.y(points.at(-1)[1]), text, color, dash });
+    if (points.length) ends.push({ at: points.at(-1), text, color, dash });
   });
-  ends.sort((a, b) => a.y - b.y).forEach((entry, i) => {
-    if (i && entry.y < ends[i - 1].y + 14) entry.y = ends[i - 1].y + 14;
-  });
-  const over = Math.max(0, (ends.at(-1)?.y ?? 0) - below.y - below.h);
-  ends.forEach((entry) => label(ctx, plot, entry.at, entry.text, entry.color, entry.y - over, entry.dash, below));
+  names(ctx, plot, ends);
 
   // knobs along the same axis
   const knobs = curves[2], last = frame ? frame.step : 0, strips = [
@@ -153,7 +142,7 @@ function draw(ctx, width, { setup, frame, runs }) {
     if (points.length) {
       points.push([Math.max(last, points.at(-1)[0]), points.at(-1)[1]]);
       line(ctx, at, points, { color, width: 2.4 });
-      label(ctx, at, points.at(-1), words(points.at(-1)[1]), color, strip.y + 14, 0, strip);
+      names(ctx, at, [{ at: points.at(-1), text: words(points.at(-1)[1]), color }]);
     }
   });
   ctx.textAlign = "center";
@@ -169,6 +158,8 @@ function draw(ctx, width, { setup, frame, runs }) {
 function targets(ctx, x, y, width, setup, probabilities, frame) {
   const classes = setup.classes, n = classes.length, count = setup.labels.length, each = 78;
   const [, height, across] = setup.shape, bars = width - 76;
+  const peak = Math.max(0.01, ...probabilities), scale = [0.1, 0.25, 0.5, 1].find((top) => top >= peak - 1e-3);
+  ctx.textAlign = "left";
   put(ctx, `soft targets${frame && frame.temperature ? ` at T = ${frame.temperature.toPrecision(3)}` : ""}`, x, y + 14, INK, 14, 600);
   ctx.fillStyle = BLUE;
   ctx.fillRect(x + width - 166, y + 5, 11, 11);
@@ -177,12 +168,15 @@ function targets(ctx, x, y, width, setup, probabilities, frame) {
   put(ctx, "student", x + width - 64, y + 15, INK, 13);
   for (let i = 0; i < count; i++) {
     const base = y + 24 + i * each, floor = base + each - 20;
-    picture(ctx, setup, i, x, base + 4, 50);
+    picture(ctx, setup, i, x, base + 6, 46);
     const slot = bars / n, left = x + 70;
     ctx.fillStyle = GRID;
     ctx.fillRect(left, floor, bars, 1);
+    ctx.fillRect(left, floor - each + 28, bars, 1);
+    ctx.textAlign = "right";
+    put(ctx, `${scale}`, left - 3, floor - each + 32, GREY, 11);
     for (let c = 0; c < n; c++) {
-      const teacher = probabilities[i * n + c] || 0, student = probabilities[(count + i) * n + c] || 0;
+      const teacher = (probabilities[i * n + c] || 0) / scale, student = (probabilities[(count + i) * n + c] || 0) / scale;
       const wide = Math.max(2, slot * 0.38), high = each - 28;
       ctx.fillStyle = BLUE;
       ctx.fillRect(left + slot * c + slot * 0.1, floor - teacher * high, wide, teacher * high);
@@ -218,6 +212,7 @@ function picture(ctx, setup, i, x, y, size) {
 
 function share(ctx, x, y, width, frame) {
   const soft = frame ? frame.share : null;
+  ctx.textAlign = "left";
   put(ctx, "whose gradient moves the student", x, y + 14, INK, 14, 600);
   ctx.strokeStyle = GREY;
   ctx.lineWidth = 1;
@@ -259,111 +254,5 @@ function scatter(ctx, box, runs, key, limits, log, title) {
     if (run.pinned || newest) put(ctx, run.name, Math.min(x + 9, box.x + box.w - 7 * run.name.length), y - 5, INK, 12);
   });
 }
-
-function axes(ctx, box, xs, ys, { title = "", log = false, xlog = false, bare = false, foot = true, few = false }) {
-  const map = ([a, b], from, span, logarithmic) => {
-    const f = logarithmic ? Math.log : (v) => v;
-    return (v) => from + span * ((f(v) - f(a)) / (f(b) - f(a) || 1));
-  };
-  const plot = { x: map(xs, box.x, box.w, xlog), y: map(ys, box.y + box.h, -box.h, log), box };
-  ctx.fillStyle = bare ? "#f6f6f6" : "white";
-  ctx.fillRect(box.x, box.y, box.w, box.h);
-  ctx.textAlign = "right";
-  if (!bare) ticks(ys, log, few ? 3 : 4).forEach((tick) => {
-    ctx.fillStyle = GRID;
-    ctx.fillRect(box.x, Math.round(plot.y(tick)), box.w, 1);
-    put(ctx, short(tick), box.x - 6, plot.y(tick) + 4, INK, 12);
-  });
-  ctx.textAlign = "center";
-  ticks(xs, xlog, few ? 3 : 5).forEach((tick) => {
-    ctx.fillStyle = GRID;
-    ctx.fillRect(Math.round(plot.x(tick)), box.y, 1, box.h);
-    if (foot && (bare || few)) put(ctx, short(tick), plot.x(tick), box.y + box.h + 15, INK, 12);
-  });
-  ctx.fillStyle = GREY;
-  ctx.fillRect(box.x, box.y, 1, box.h);
-  ctx.fillRect(box.x, box.y + box.h, box.w, 1);
-  ctx.textAlign = "left";
-  if (title) put(ctx, title, box.x, box.y - 6, INK, 14, 600);
-  return plot;
-}
-
-function line(ctx, plot, points, { color, width = 2, dash = [], dots = false }) {
-  const { x, y, w, h } = plot.box;
-  ctx.save();
-  ctx.beginPath();
-  ctx.rect(x, y - 3, w + 3, h + 6);
-  ctx.clip();
-  ctx.beginPath();
-  points.forEach(([a, b], i) => ctx[i ? "lineTo" : "moveTo"](plot.x(a), plot.y(b)));
-  Object.assign(ctx, { strokeStyle: color, lineWidth: width, lineJoin: "round" });
-  ctx.setLineDash(dash);
-  ctx.stroke();
-  ctx.fillStyle = color;
-  if (dots) points.forEach(([a, b]) => { ctx.beginPath(); ctx.arc(plot.x(a), plot.y(b), 3, 0, 7); ctx.fill(); });
-  ctx.restore();
-}
-
-// A name in the margin right of its curve, with a sample of its line style.
-function label(ctx, plot, at, text, color, y, dash, box) {
-  const height = y || Math.min(Math.max(plot.y(at[1]), box.y + 8), box.y + box.h), x = box.x + box.w + 6;
-  ctx.textAlign = "left";
-  if (Array.isArray(dash)) {
-    ctx.save();
-    Object.assign(ctx, { strokeStyle: color, lineWidth: 2.4 });
-    ctx.setLineDash(dash);
-    ctx.beginPath();
-    ctx.moveTo(x, height);
-    ctx.lineTo(x + 24, height);
-    ctx.stroke();
-    ctx.restore();
-  }
-  put(ctx, text, x + (Array.isArray(dash) ? 29 : 0), height + 4, color, 13, 600);
-}
-
-function hatch(ctx, x, y, w, h, color = RED) {
-  if (h <= 0 || w <= 0) return;
-  ctx.save();
-  ctx.beginPath();
-  ctx.rect(x, y, w, h);
-  ctx.clip();
-  ctx.fillStyle = "#fbe3d3";
-  ctx.fillRect(x, y, w, h);
-  Object.assign(ctx, { strokeStyle: color, lineWidth: 1.5 });
-  ctx.beginPath();
-  for (let k = -h; k < w; k += 5) { ctx.moveTo(x + k, y + h); ctx.lineTo(x + k + h, y); }
-  ctx.stroke();
-  ctx.strokeRect(x + 0.5, y + 0.5, w - 1, h - 1);
-  ctx.restore();
-}
-
-function put(ctx, text, x, y, color, size = 13, weight = 400, family = FONT) {
-  ctx.font = `${weight} ${size}px ${family}`;
-  ctx.fillStyle = color;
-  ctx.fillText(text, x, y);
-}
-
-function ticks([low, high], log, about) {
-  const found = [];
-  if (log) {
-    const decades = Math.log10(high / low), marks = decades > 2.2 ? [1] : decades > 1 ? [1, 3] : [1, 2, 5];
-    const binary = low === 0.25 && high === 32;
-    if (binary) return [0.5, 2, 8, 32];
-    for (let e = Math.floor(Math.log10(low)); e <= Math.log10(high); e++)
-      marks.forEach((m) => { const v = m * 10 ** e; if (v >= low && v <= high) found.push(v); });
-    return found;
-  }
-  const raw = (high - low) / about, unit = 10 ** Math.floor(Math.log10(raw));
-  const step = unit * ([1, 2, 5, 10].find((m) => m * unit >= raw) || 10);
-  for (let v = Math.ceil(low / step) * step; v <= high + step / 1e6; v += step) found.push(Number(v.toPrecision(12)));
-  return found;
-}
-
-const niceAbove = (value) => {
-  const unit = 10 ** Math.floor(Math.log10(value));
-  return unit * [1, 1.5, 2, 3, 4, 5, 6, 8, 10].find((m) => m * unit >= value * 0.999);
-};
-const quantile = (values, q) => [...values].sort((a, b) => a - b)[Math.floor(q * (values.length - 1))];
-const short = (v) => (v >= 1e6 ? `${v / 1e6}M` : v >= 1e4 ? `${v / 1e3}k` : v.toLocaleString("en", { maximumFractionDigits: 4 }));
 
 export default { render };

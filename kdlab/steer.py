@@ -6,7 +6,6 @@ The training itself is session.py's, the pictures are steer.js's; without a fron
 import atexit
 import base64
 import io
-import math
 import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -18,7 +17,7 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from kdlab import plots, session
+from kdlab import controls, plots, session
 from kdlab.bank import Bank
 from kdlab.data import Dataset
 from kdlab.evaluation import predict
@@ -34,7 +33,7 @@ _OPEN: "weakref.WeakSet[Run]" = weakref.WeakSet()
 class Curves(anywidget.AnyWidget):
     """The canvas; `Run` feeds it with messages, and it asks for all of them when it appears."""
 
-    _esm = Path(__file__).with_name("steer.js")
+    _esm = "\n".join(Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("chart.js", "steer.js"))
 
 
 class Run(widgets.VBox):
@@ -58,7 +57,13 @@ class Run(widgets.VBox):
         self._looked = _telling(next(iter(self.teachers.values())), dataset, choice.labelled)
         self.canvas = Curves()
         self.canvas.on_msg(lambda canvas, content, buffers: self._show_all())
-        self.sliders, self.choices, self.buttons, self.name = self._controls(choice, students)
+        presses = {
+            "start": self.start, "pause": self.pause, "step": self.step, "stop": self.stop, "reset": self.reset,
+            "pin": lambda: self.pin(self.name.value.strip()), "export": self._export,
+        }
+        self.sliders = controls.sliders(knobs)
+        self.choices = controls.choices(choice, students, self.teachers, len(dataset.train))
+        self.buttons, self.name = controls.buttons(presses)
         rows = [self.choices.values(), self.sliders.values(), [*self.buttons.values(), self.name]]
         rows = [widgets.HBox(list(row), layout={"flex_flow": "row wrap"}) for row in rows]
         super().__init__([*rows, self.canvas])
@@ -298,59 +303,6 @@ class Run(widgets.VBox):
         run = self._session.choice
         found = f": {100 * self.accuracies[-1][1]:.1f} %" if self.accuracies else ""
         return f"{run.student} taught by {run.teacher}, {run.labelled} labelled images, seed {run.seed}{found}"
-
-    def _controls(self, choice: Choice, students: Sequence[str]) -> tuple[dict, dict, dict, widgets.Text]:
-        """Sliders, dropdowns and buttons by name, and the field for a name; each has a label and a class kd-NAME."""
-        knobs, described = self.knobs, {"style": {"description_width": "initial"}}
-        wide = described | {"layout": {"width": "370px"}}
-        low, high = (round(bound(math.log2(knobs.temperature)), 3) for bound in (math.floor, math.ceil))
-        ten = math.log10(knobs.lr)
-        sliders = {
-            "alpha": widgets.FloatSlider(knobs.alpha, min=0, max=1, step=0.05, description="alpha (teacher)", **wide),
-            "temperature": widgets.FloatLogSlider(
-                knobs.temperature, base=2, min=min(-2, low), max=max(5, high), step=0.25, readout_format=".2f",
-                description="temperature T", **wide),
-            "lr": widgets.FloatLogSlider(
-                knobs.lr, base=10, min=min(-4, math.floor(ten)), max=max(-0.5, ten), step=0.1, readout_format=".2g",
-                description="learning rate", **wide),
-        }
-        train, first = len(self.dataset.train), self._first[0]
-        counts = sorted({n for n in (10, 25, 50, 100, 250, 1000) if n < train} | {first.labelled, train})
-        lengths = sorted({300, 3_000, 30_000, 300_000, first.steps})
-        options = {
-            "student": list(dict.fromkeys([first.student, *students])),
-            "teacher": list(self.teachers),
-            "labelled": [(f"{n:,}", n) for n in counts],
-            "seed": list(range(first.seed, first.seed + 5)),
-            "steps": [(f"{n:,}", n) for n in lengths],
-        }
-        choices = {
-            name: widgets.Dropdown(options=options[name], value=getattr(choice, name), description=text, **described,
-                                   layout={"width": "max-content"})
-            for name, text in zip(options, ("student", "teacher", "labelled images", "seed", "steps"))
-        }
-        presses = {
-            "start": ("Start", "train a new student; a run under way ends first", self.start),
-            "pause": ("Pause", "hold before the next step, or go on", self.pause),
-            "step": ("Step", "make one step and hold", self.step),
-            "stop": ("Stop", "end this run", self.stop),
-            "reset": ("Reset", "end this run and put everything back", self.reset),
-            "pin": ("Pin", "keep the newest ended run in the pictures, under the name", lambda: self.pin(self.name.value)),
-            "export": ("Export", "write the newest run as JSON beside the notebook", self._export),
-        }
-        buttons = {
-            name: widgets.Button(description=text, tooltip=tip, layout={"width": "84px"})
-            for name, (text, tip, _) in presses.items()
-        }
-        for name, (_, _, press) in presses.items():
-            buttons[name].on_click(lambda button, press=press: press())
-        buttons["start"].button_style = "primary"
-        for name, slider in sliders.items():
-            slider.observe(lambda change, name=name: setattr(knobs, name, change["new"]), "value")
-        field = widgets.Text(description="name", placeholder="for Pin and Export", **described, layout={"width": "230px"})
-        for name, control in (sliders | choices | buttons | {"name": field}).items():
-            control.add_class(f"kd-{name}")
-        return sliders, choices, buttons, field
 
     def _export(self) -> None:
         path = Path(f"{self.name.value.strip() or f'run-{self._count}'}.json")
