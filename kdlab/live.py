@@ -1,4 +1,4 @@
-"""Panels: sliders that redraw a figure, or retrain a student and redraw.
+"""Panels: sliders and buttons that compute and redraw. The one that steers a training is steer.py's.
 
 Nothing below this module knows that widgets exist. Where no front end is there, a panel is its picture.
 """
@@ -6,9 +6,15 @@ Nothing below this module knows that widgets exist. Where no front end is there,
 import base64
 import html
 import io
+import math
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
+import anywidget
 import ipywidgets as widgets
+import numpy as np
+import torch
+import traitlets
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -45,9 +51,7 @@ class Panel(widgets.VBox):
             self.message.value = f"<b>{type(error).__name__}:</b> {html.escape(str(error))}"
             return
         self.message.value = ""
-        png = io.BytesIO()
-        figure.savefig(png, format="png", dpi=90)
-        self.picture.value = png.getvalue()
+        self.picture.value = _png(figure)
 
     def _repr_mimebundle_(self, **kwargs):
         bundle = super()._repr_mimebundle_(**kwargs)
@@ -55,58 +59,75 @@ class Panel(widgets.VBox):
         return bundle | {"text/plain": text, "image/png": base64.b64encode(self.picture.value).decode()}
 
 
-def explorer(logits: Tensor, images: Tensor, classes: Sequence[str], *, temperature: float = 4.0) -> Panel:
-    """A teacher's soft targets for a chosen picture, with their entropy, as the temperature moves.
+class Explorer(anywidget.AnyWidget):
+    """What `explorer` returns. `explorer.js` computes and draws in the browser, and the kernel hears of each move.
+
+    Its traits can be read and set: `image`; `temperature`; `logits`, those typed, empty while the picture's are shown.
+    """
+
+    _esm = Path(__file__).with_name("explorer.js")
+    image = traitlets.Int(0, min=0).tag(sync=True)
+    temperature = traitlets.Float(4.0, min=0.25, max=32.0).tag(sync=True)
+    logits = traitlets.List(traitlets.Float()).tag(sync=True)
+    classes = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    table = traitlets.Bytes().tag(sync=True)  # float32 (n, classes)
+    pictures = traitlets.Bytes().tag(sync=True)  # uint8 (n, channels, height, width)
+    shape = traitlets.List(traitlets.Int()).tag(sync=True)  # of the pictures
+    bounds = traitlets.List([0.25, 32.0]).tag(sync=True)  # of the temperature
+
+    @traitlets.validate("image")
+    def _is_there(self, proposal):
+        if proposal["value"] >= self.shape[0]:
+            raise traitlets.TraitError(f"image must be below {self.shape[0]}, got {proposal['value']}")
+        return proposal["value"]
+
+    @traitlets.validate("logits")
+    def _fits(self, proposal):
+        if len(given := proposal["value"]) not in (0, len(self.classes)) or not all(map(math.isfinite, given)):
+            raise traitlets.TraitError(f"logits must be {len(self.classes)} finite numbers or none, got {given}")
+        return given
+
+    def figure(self) -> Figure:
+        """The state as a static figure: bars at T = 1 and at the temperature chosen, and the entropy of both."""
+        row = np.frombuffer(self.table, np.float32).reshape(len(self.table) // 4 // len(self.classes), -1)[self.image]
+        logits = torch.tensor(self.logits or row.tolist())  # (classes,)
+        rows = {f"T = {t:g}": soft_targets(logits, t) for t in dict.fromkeys((1.0, round(self.temperature, 2)))}
+        bits = [torch.special.entr(p).sum().item() / math.log(2) for p in rows.values()]
+        title = "entropy " + ", ".join(f"{b:.2f} bits at {name}" for name, b in zip(rows, bits))
+        pictures = torch.tensor(np.frombuffer(self.pictures, np.uint8)).reshape(*self.shape)
+        picture = None if self.logits else pictures[self.image]
+        return plots.bars({n: p.tolist() for n, p in rows.items()}, self.classes, title=title, picture=picture)
+
+    def _repr_mimebundle_(self, **kwargs):
+        bundle, metadata = super()._repr_mimebundle_(**kwargs)
+        text = "a panel with image, temperature, logits"
+        return bundle | {"text/plain": text, "image/png": base64.b64encode(_png(self.figure())).decode()}, metadata
+
+
+def explorer(logits: Tensor, images: Tensor, classes: Sequence[str], *, temperature: float = 4.0) -> Explorer:
+    """A teacher's soft targets for a chosen picture or typed logits, with entropy and ranking, as T moves.
 
     Args:
         logits: (n, classes), the teacher's.
         images: uint8 (n, channels, height, width), the pictures.
         classes: names.
-        temperature: where the slider starts, in [0.25, 32].
+        temperature: where the slider starts, in [0.25, 32]; a value beyond starts at the end.
 
     Returns:
-        A Panel.
+        An Explorer.
+
+    Raises:
+        ValueError: logits that do not fit images or classes.
     """
-
-    def draw(image: int, temperature: float) -> Figure:
-        rows = {f"T = {t:g}": soft_targets(logits[image], t) for t in dict.fromkeys((1.0, round(temperature, 2)))}
-        bits = [-(p * p.clamp_min(1e-30).log2()).sum().item() for p in rows.values()]
-        title = "entropy " + ", ".join(f"{b:.2f} bits at {name}" for name, b in zip(rows, bits))
-        return plots.bars({n: p.tolist() for n, p in rows.items()}, classes, title=title, picture=images[image])
-
-    return Panel(
-        draw,
-        image=widgets.IntSlider(0, 0, len(images) - 1, description="image"),
-        temperature=widgets.FloatLogSlider(
-            temperature, base=2, min=-2, max=5, step=0.25, readout_format=".2f", description="temperature T"
-        ),
+    if logits.shape != (len(images), len(classes)):
+        raise ValueError(f"logits must be {len(images), len(classes)} (images, classes), got {tuple(logits.shape)}")
+    return Explorer(
+        table=logits.detach().float().cpu().numpy().tobytes(),
+        pictures=images.cpu().numpy().tobytes(),
+        shape=list(images.shape),
+        classes=list(classes),
+        temperature=min(max(temperature, 0.25), 32.0),
     )
-
-
-def retrain(run: Callable[[float, float], float], *, alone: float, alpha: float = 1.0, temperature: float = 4.0) -> Panel:
-    """Trains a student after each move of alpha or T, and adds it to a scatter of all runs so far.
-
-    Args:
-        run: maps (alpha, temperature) to a test accuracy in percent.
-        alone: the accuracy in percent of the student without a teacher, drawn as a line.
-        alpha, temperature: where the sliders start.
-
-    Returns:
-        A Panel; its attribute `runs` lists (alpha, temperature, accuracy) in the order they were made.
-    """
-    runs: list[tuple[float, float, float]] = []
-
-    def draw(alpha: float, temperature: float) -> Figure:
-        runs.append((alpha, temperature, run(alpha, temperature)))
-        return plots.runs(runs, alone=alone)
-
-    panel = Panel(
-        draw,
-        alpha=widgets.FloatSlider(alpha, min=0, max=1, step=0.05, description="alpha", continuous_update=False),
-        temperature=_temperature_slider(temperature),
-    )
-    panel.runs = runs
-    return panel
 
 
 def missing_class(
@@ -146,3 +167,8 @@ def _temperature_slider(value: float) -> widgets.FloatLogSlider:
         value, base=2, min=-1, max=5, step=0.5, readout_format=".2f", description="temperature T",
         continuous_update=False,
     )
+
+
+def _png(figure: Figure) -> bytes:
+    figure.savefig(png := io.BytesIO(), format="png", dpi=90)
+    return png.getvalue()
