@@ -23,7 +23,8 @@ const STYLE = `
 .kd-explorer-logits[aria-invalid="true"] { border: 2px solid var(--at); }
 .kd-explorer output { font-variant-numeric: tabular-nums; font-weight: 600; }
 .kd-explorer p { margin: 0.5rem 0; min-height: 1.4em; }
-.kd-explorer p.kd-explorer-message { margin: 0.3rem 0 0; font-weight: 600; min-height: 1.4em; }
+.kd-explorer p.kd-explorer-message { margin: 0.3rem 0 0; min-height: 1.4em;
+  font: 700 0.95rem var(--jp-code-font-family, monospace); }
 .kd-explorer-message:not(:empty)::before { content: "⚠ "; }
 .kd-explorer-entropy { font-size: 1.1rem; font-variant-numeric: tabular-nums; }
 .kd-explorer table { width: 100%; border-collapse: collapse; table-layout: fixed; font-size: 1rem; }
@@ -95,17 +96,18 @@ function render({ model, el }) {
   const bytes = (name) => ((view) => view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength))(model.get(name));
   const table = new Float32Array(bytes("table")), pictures = new Uint8Array(bytes("pictures"));
 
-  // JupyterLab would take arrow keys on a range input for its own, and leave the cell
-  const root = make(el, "div", "kd-explorer", "", { "data-lm-suppress-shortcuts": "true" });
+  const root = make(el, "div", "kd-explorer");
   root.setAttribute("role", "group");
   root.setAttribute("aria-label", "Soft targets explorer");
   make(root, "style", "", STYLE);
-  root.style.setProperty("--kd-name", `${Math.min(14, Math.max(5, ...classes.map((name) => name.length + 2)))}ch`);
+  root.style.setProperty("--kd-name", `${Math.min(16, Math.max(8, ...classes.map((name) => name.length + 2)))}ch`);
   const controls = make(root, "div", "kd-explorer-controls");
   const canvas = make(controls, "canvas", "kd-explorer-picture", "", { role: "img" });
   const field = (name, text, attributes) => {
     make(controls, "label", "", text, { for: `${id}-${name}` });
-    return make(controls, "input", `kd-explorer-${name}`, "", { id: `${id}-${name}`, "aria-label": text, ...attributes });
+    return make(controls, "input", `kd-explorer-${name}`, "", { id: `${id}-${name}`, "aria-label": text,
+      "data-lm-suppress-shortcuts": "true", // JupyterLab looks from the focused element up: arrow keys would be its own
+      ...attributes });
   };
   const image = field("image", "image", { type: "range", min: 0, max: shape[0] - 1, step: 1 });
   const imageText = make(controls, "output", "", "", { for: image.id });

@@ -231,6 +231,10 @@ class Notebook:
         """Waits until the cell at this place has an execution number."""
         self.page.wait_for_function(f"place => {NOTEBOOK}.content.widgets[place]?.model.executionCount", arg=place)
 
+    def finished(self, place: int) -> bool:
+        """Whether the cell at this place has an execution number."""
+        return bool(self.page.evaluate(f"place => {NOTEBOOK}.content.widgets[place].model.executionCount", place))
+
     def text(self, place: int) -> str:
         """What the cell at this place printed, and the message of what it raised."""
         outputs = self.page.evaluate(f"place => {NOTEBOOK}.content.widgets[place].model.outputs.toJSON()", place)
