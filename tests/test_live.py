@@ -11,7 +11,7 @@ import traitlets
 from matplotlib.figure import Figure
 from PIL import Image
 
-from kdlab import live
+from kdlab import latency, live
 from kdlab.losses import soft_targets
 
 
@@ -132,3 +132,62 @@ def test_the_missing_class_panel_trains_for_the_chosen_class(figures):
     assert asked == [(1, 4.0), (0, 4.0), (0, 2.0)]
     assert [bar.get_height() for bar in figures[-1].axes[0].patches] == [1.0, 0.0, 0.9, 0.8]
     assert "No a in training" in figures[-1].axes[0].get_title(loc="left")
+
+
+@pytest.fixture
+def stopwatch(monkeypatch):
+    """A sweep that asks no clock: a call takes one millisecond an image; `asked` lists what it was asked for."""
+    asked = []
+
+    def sweep(models, shape, *, batches, devices, threads, variants, **rest):
+        asked.append((*models, *batches, *devices, *threads, *variants))
+        if variants == ["bf16"]:
+            return [latency.Row(*models, batches[0], *devices, *threads, "bf16", None, "it would only be <imitated>")]
+        return [
+            latency.Row(*models, n, *devices, *threads, *variants, latency.Timing((0.0005 * n, 0.001 * n, 0.003 * n)))
+            for n in batches
+        ]
+
+    monkeypatch.setattr(latency, "sweep", sweep)
+    return asked
+
+
+def test_the_latency_panel_measures_once_and_then_at_each_press(stopwatch, figures):
+    panel = live.latency_panel({"big": None, "small": None}, (1, 4, 4), batches=(1, 8))
+    panel.controls["model"].value = "small"
+    panel.controls["batch"].value = (1, 8)
+    assert stopwatch == [("big", 1, "cpu", 1, "eager")]  # moves wait for the button
+    panel.button.click()
+    assert stopwatch[1:] == [("small", 1, 8, "cpu", 1, "eager")] and len(panel.rows) == 3
+    bars, curves = figures[-1].axes
+    assert [bar.get_width() for bar in bars.patches] == pytest.approx([1, 1, 8])
+    assert list(bars.lines[2].get_xdata()) == pytest.approx([8 * 0.55, 8 * 2.8])  # p5 and p95 of the last
+    assert [line.get_xydata().tolist() for line in curves.lines] == [[[1, 1]], [[1, 1], [8, 1]]]
+    assert "small, cpu, 1 thread, eager, batch 8: 8 ms (p5 4.4, p95 22.4)" in panel.children[-1].value
+
+
+def test_a_setting_that_cannot_run_says_why_and_the_latency_panel_stays_usable(stopwatch):
+    panel = live.latency_panel({"net": None}, (1, 4, 4))
+    before = panel.picture.value
+    panel.controls["setting"].value = "bf16"
+    panel.button.click()
+    assert "it would only be &lt;imitated&gt;" in panel.message.value and panel.picture.value == before
+    assert len(panel.rows) == 1 and not panel.button.disabled
+    panel.controls["setting"].value = "eager"
+    panel.button.click()
+    assert panel.message.value == "" and len(panel.rows) == 2
+
+
+def test_the_button_is_off_while_it_measures(stopwatch, monkeypatch):
+    panel = live.latency_panel({"net": None}, (1, 4, 4))
+    seen, sweep = [], latency.sweep
+    monkeypatch.setattr(latency, "sweep", lambda *a, **k: seen.append(panel.button.disabled) or sweep(*a, **k))
+    panel.button.click()
+    assert seen == [True] and not panel.button.disabled
+
+
+def test_the_latency_panel_times_a_real_network():
+    panel = live.latency_panel({"net": torch.nn.Flatten()}, (1, 4, 4), batches=(2,), min_seconds=0.001)
+    assert [(row.model, row.batch, row.threads) for row in panel.rows] == [("net", 2, 1)] and panel.rows[0].milliseconds > 0
+    assert panel._repr_mimebundle_()["text/plain"] == "a panel with model, batch, device, threads, setting"
+    assert {"kd-latency-measure"} <= set(panel.button._dom_classes)
