@@ -32,7 +32,7 @@ def sliders(knobs: Knobs) -> dict[str, widgets.Widget]:
         alpha, temperature and lr.
     """
     two, ten = math.log2(knobs.temperature), math.log10(knobs.lr)
-    given = dict(style={"description_width": "initial"}, layout={"width": "286px"})
+    given = dict(style={"description_width": "initial"}, layout={"width": "276px"})
     made = {
         "alpha": widgets.FloatSlider(knobs.alpha, min=0, max=1, step=0.05, description="alpha", **given),
         "temperature": widgets.FloatLogSlider(

@@ -251,29 +251,39 @@ def points(
 
 
 @_styled
-def runs(found: Sequence[tuple[float, float, float]], *, alone: float) -> Figure:
-    """Students by temperature and accuracy, shaded by alpha; the newest carries a ring and its figures.
+def training(history: Sequence, accuracies: Sequence[tuple[int, float]], log: Sequence[dict], *, title: str) -> Figure:
+    """A steered training: test accuracy, the losses, and the knobs along the same steps.
 
     Args:
-        found: (alpha, temperature, test accuracy in percent), at least one, the newest last.
-        alone: accuracy in percent of the student without a teacher, drawn as a line.
+        history: records with step, loss, soft and hard; none for a panel where nothing was trained.
+        accuracies: (step, test accuracy in [0, 1]).
+        log: dicts with step, alpha and temperature, at each change.
+        title: over the figure.
 
     Returns:
         A Figure.
     """
-    figure, ax = _axes(f"{len(found)} student{'s' * (len(found) > 1)} so far", "temperature T", "test accuracy (%)")
-    alphas, temperatures, accuracies = zip(*found)
-    ax.axhline(alone, color="black", linestyle="--", linewidth=1.5)
-    ax.annotate("student alone", (1, alone), (-4, 5), xycoords=("axes fraction", "data"), textcoords="offset points", ha="right")
-    dots = ax.scatter(temperatures, accuracies, c=alphas, cmap="cividis", vmin=0, vmax=1, s=80)
-    figure.colorbar(dots, label="alpha")
-    ax.plot(temperatures[-1], accuracies[-1], "o", markersize=15, markerfacecolor="none", color=COLORS[1])
-    text = f"α = {alphas[-1]:g}, T = {temperatures[-1]:g}: {accuracies[-1]:.1f} %"
-    ax.annotate(text, (temperatures[-1], accuracies[-1]), (0, 13), textcoords="offset points", ha="center")
-    ax.set_xscale("log", base=2)
-    ax.set_xlim(0.35, 45)
-    ax.set_xticks((ticks := (0.5, 1, 2, 4, 8, 16, 32)), [f"{tick:g}" for tick in ticks])
-    ax.margins(y=0.2)
+    figure = Figure(figsize=(9, 5.4 if history else 1.6), layout="constrained")
+    figure.suptitle(title, fontsize=13)
+    if not history:
+        return figure
+    top, middle, bottom = figure.subplots(3, 1, sharex=True, height_ratios=[3, 3, 1.6])
+    top.plot([a[0] for a in accuracies], [100 * a[1] for a in accuracies], color=COLORS[2])
+    top.set_ylabel("test accuracy\n(%)")
+    for i, (name, text) in enumerate({"loss": "total", "soft": "soft", "hard": "hard"}.items()):
+        style = dict(color=("black", *COLORS)[i], linestyle=("-", "--", ":")[i], label=text)
+        middle.plot([s.step for s in history], [max(getattr(s, name), 1e-6) for s in history], **style)
+    middle.set(ylabel="loss (nats)", yscale="log")
+    middle.legend(loc="upper right", ncols=3)
+    steps = [entry["step"] for entry in log] + [history[-1].step]
+    for ax, name, color in ((bottom, "alpha", COLORS[0]), (bottom.twinx(), "temperature", COLORS[1])):
+        values = [entry[name] for entry in log]
+        ax.step(steps, [*values, values[-1]], where="post", color=color, linestyle="-" if ax is bottom else "--")
+        ax.set_ylabel("alpha" if ax is bottom else "T", color=color)
+    bottom.set(xlabel="step", ylim=(-0.05, 1.05))
+    figure.axes[-1].set_yscale("log", base=2)
+    figure.axes[-1].set(ylim=(0.2, 40), yticks=(0.5, 4, 32), yticklabels=("½", "4", "32"))
+    figure.axes[-1].grid(False)
     return figure
 
 

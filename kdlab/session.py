@@ -146,7 +146,7 @@ class Session:
 
     def drive(self) -> None:
         """Trains in the calling thread to the end, or until `stop` or Ctrl-C; an error is kept in `error`."""
-        state, frame, window = "finished", 0.0, (time.monotonic(), 0)
+        state, due, window = "finished", 0.0, (time.monotonic(), 0)
         try:
             for number in range(1, self.choice.steps + 1):
                 if not self._allowed():
@@ -158,11 +158,12 @@ class Session:
                 if step.accuracy is not None:
                     self._accuracies.add((number, step.accuracy))
                 now = time.monotonic()
-                if now - frame >= 1 / self.frames or not self._going:
-                    frame = now
+                if now >= due or not self._going:
                     if now - window[0] >= 0.5:
                         self.rate, window = (number - window[1]) / (now - window[0]), (now, number)
                     self.watch(self)
+                    done = time.monotonic()
+                    due = max(now + 1 / self.frames, done + 9 * (done - now))  # a slow watcher gets a tenth of the time
         except KeyboardInterrupt:
             state = "stopped"
         except Exception as error:  # whatever it is, the panel shows it and goes on
