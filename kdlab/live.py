@@ -25,6 +25,20 @@ from kdlab import devices, latency, plots
 from kdlab.losses import soft_targets
 
 
+class Keys(anywidget.AnyWidget):
+    """Unseen, it keeps JupyterLab's shortcuts away from the box of class kd-panel that it is put into.
+
+    Without it, an arrow key on a dropdown goes to the next cell, and the letter b inserts one.
+    """
+
+    _esm = """export default { render({ el }) {
+        const mark = ({ target }) => target.setAttribute("data-lm-suppress-shortcuts", "true");  // it must be on the target
+        const find = (box) => box ? box.addEventListener("focusin", mark)
+            : requestAnimationFrame(() => find(el.closest(".kd-panel")));  // until it has been put into the box
+        find(el.closest(".kd-panel"));
+    } }"""
+
+
 class Panel(widgets.VBox):
     """Controls above a figure that is drawn anew after each move.
 
@@ -53,7 +67,8 @@ class Panel(widgets.VBox):
         for part, widget in parts.items():
             widget.add_class(f"kd-{name}-{part}")
         self.redraw()
-        super().__init__(list(parts.values()))
+        super().__init__([*parts.values(), Keys(layout={"display": "none"})])
+        self.add_class("kd-panel")
 
     def redraw(self) -> None:
         """Draws with the values as they stand; an error is shown in the panel, which stays usable."""
@@ -251,7 +266,8 @@ def _latencies(rows: Sequence[latency.Row]) -> Figure:
     top.set_yticks(last, [f"{named[i][0]}, batch {named[i][1]}" for i in last])
     top.set(title="Milliseconds per call: median, p5 to p95", xlabel="milliseconds", xscale="log")
     top.invert_yaxis()
-    top.margins(x=0.12)
+    lows, highs = zip(*((1e3 * rows[i].timing.p5, 1e3 * rows[i].timing.p95) for i in last))
+    top.set_xlim(min(lows) / 2, max(highs) * (max(highs) / min(lows)) ** 0.12 * 1.2)  # room for the figures
     for kind, setting in enumerate(settings):
         curve = sorted({row.batch: row.milliseconds / row.batch for row, (s, _) in zip(rows, named) if s == setting}.items())
         style = dict(color=plots.COLORS[kind % 7], marker=plots.MARKERS[kind % 7], linestyle=plots.LINES[kind % 4])
@@ -261,11 +277,12 @@ def _latencies(rows: Sequence[latency.Row]) -> Figure:
     bottom.set_xscale("log", base=2)
     bottom.set_xticks(ticks := sorted({row.batch for row in rows}), [str(tick) for tick in ticks])
     for axis in (top.xaxis, bottom.yaxis):
-        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        low, high = axis.get_view_interval()
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 500 * low else (1,)))
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axis.set_minor_locator(NullLocator())
     bottom.grid(color="#e4e4e4")
-    bottom.legend(frameon=False)
+    figure.legend(loc="outside lower right", frameon=False)  # curves may fill the axes
     return figure
 
 
