@@ -26,17 +26,12 @@ from kdlab.losses import soft_targets
 
 
 class Keys(anywidget.AnyWidget):
-    """Unseen, it keeps JupyterLab's shortcuts away from the box of class kd-panel that it is put into.
+    """Unseen in a box of class kd-panel, it keeps JupyterLab from taking the keys meant for the box's controls.
 
     Without it, an arrow key on a dropdown goes to the next cell, and the letter b inserts one.
     """
 
-    _esm = """export default { render({ el }) {
-        const mark = ({ target }) => target.setAttribute("data-lm-suppress-shortcuts", "true");  // it must be on the target
-        const find = (box) => box ? box.addEventListener("focusin", mark)
-            : requestAnimationFrame(() => find(el.closest(".kd-panel")));  // until it has been put into the box
-        find(el.closest(".kd-panel"));
-    } }"""
+    _esm = Path(__file__).with_name("keys.js")
 
 
 class Panel(widgets.VBox):

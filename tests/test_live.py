@@ -48,6 +48,11 @@ def test_an_error_is_shown_and_the_panel_stays_usable():
     assert panel.message.value == ""
 
 
+def test_a_panel_holds_what_keeps_its_keys_from_jupyterlab():
+    panel = live.Panel(lambda level: Figure((2, 1)), level=widgets.IntSlider())
+    assert "kd-panel" in panel._dom_classes and isinstance(panel.children[-1], live.Keys)
+
+
 def test_the_output_holds_a_picture_and_a_text_that_does_not_vary():
     bundles = [live.Panel(lambda level: Figure((2, 1)), level=widgets.IntSlider())._repr_mimebundle_() for _ in "ab"]
     for bundle in bundles:
