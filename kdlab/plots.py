@@ -251,39 +251,36 @@ def points(
 
 
 @_styled
-def training(history: Sequence, accuracies: Sequence[tuple[int, float]], log: Sequence[dict], *, title: str) -> Figure:
-    """A steered training: test accuracy, the losses, and the knobs along the same steps.
+def training(history: Sequence, accuracies: Sequence[tuple[int, float]], log: Sequence[Mapping], *, title: str) -> Figure:
+    """A steered training: test accuracy, the losses, and alpha and T along the same steps.
 
     Args:
-        history: records with step, loss, soft and hard; none for a panel where nothing was trained.
-        accuracies: (step, test accuracy in [0, 1]).
-        log: dicts with step, alpha and temperature, at each change.
+        history: records with step, loss, soft and hard; without any the figure is its title.
+        accuracies, log: (step, test accuracy in [0, 1]), and step, alpha and temperature at each change.
         title: over the figure.
 
     Returns:
         A Figure.
     """
-    figure = Figure(figsize=(9, 5.4 if history else 1.6), layout="constrained")
+    figure = Figure(figsize=(9, 5.4 if history else 0.6), layout="constrained")
     figure.suptitle(title, fontsize=13)
-    if not history:
-        return figure
-    top, middle, bottom = figure.subplots(3, 1, sharex=True, height_ratios=[3, 3, 1.6])
-    top.plot([a[0] for a in accuracies], [100 * a[1] for a in accuracies], color=COLORS[2])
-    top.set_ylabel("test accuracy\n(%)")
-    for i, (name, text) in enumerate({"loss": "total", "soft": "soft", "hard": "hard"}.items()):
-        style = dict(color=("black", *COLORS)[i], linestyle=("-", "--", ":")[i], label=text)
-        middle.plot([s.step for s in history], [max(getattr(s, name), 1e-6) for s in history], **style)
-    middle.set(ylabel="loss (nats)", yscale="log")
-    middle.legend(loc="upper right", ncols=3)
-    steps = [entry["step"] for entry in log] + [history[-1].step]
-    for ax, name, color in ((bottom, "alpha", COLORS[0]), (bottom.twinx(), "temperature", COLORS[1])):
-        values = [entry[name] for entry in log]
-        ax.step(steps, [*values, values[-1]], where="post", color=color, linestyle="-" if ax is bottom else "--")
-        ax.set_ylabel("alpha" if ax is bottom else "T", color=color)
-    bottom.set(xlabel="step", ylim=(-0.05, 1.05))
-    figure.axes[-1].set_yscale("log", base=2)
-    figure.axes[-1].set(ylim=(0.2, 40), yticks=(0.5, 4, 32), yticklabels=("½", "4", "32"))
-    figure.axes[-1].grid(False)
+    if history:
+        top, middle, bottom = figure.subplots(3, 1, sharex=True, height_ratios=[3, 3, 1.6])
+        top.plot([a[0] for a in accuracies], [100 * a[1] for a in accuracies], color=COLORS[2])
+        top.set_ylabel("test accuracy\n(%)")
+        for name, style, color in (("loss", "-", "black"), ("soft", "--", COLORS[0]), ("hard", ":", COLORS[1])):
+            values = [max(getattr(step, name), 1e-6) for step in history]
+            middle.plot([step.step for step in history], values, style, color=color, label=name.replace("loss", "total"))
+        middle.set(ylabel="loss (nats)", yscale="log")
+        middle.legend(loc="upper right", ncols=3)
+        for ax, name, style, color in ((bottom, "alpha", "-", COLORS[0]), (bottom.twinx(), "temperature", "--", COLORS[1])):
+            turned = [(entry["step"], entry[name]) for entry in log] + [(history[-1].step, log[-1][name])]
+            ax.step(*zip(*turned), style, where="post", color=color)
+            ax.set_ylabel("alpha" if ax is bottom else "T", color=color)
+        bottom.set(xlabel="step", ylim=(-0.05, 1.05))
+        ax.set_yscale("log", base=2)
+        ax.set(ylim=(0.2, 40), yticks=(0.5, 4, 32), yticklabels=("½", "4", "32"))
+        ax.grid(False)
     return figure
 
 

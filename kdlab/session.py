@@ -32,6 +32,9 @@ class Choice:
     seed: int
     steps: int
 
+    def __str__(self) -> str:
+        return f"{self.student} taught by {self.teacher}, {self.labelled} labelled images, seed {self.seed}"
+
 
 class Thinned:
     """A list that stops growing: once it is full, every second entry goes, and every second one comes in.
@@ -122,6 +125,13 @@ class Session:
     def ended(self) -> bool:
         """Whether no further step will come."""
         return self._ended
+
+    @property
+    def status(self) -> str:
+        """State, steps, speed and accuracy in words."""
+        words = [f"{self.state}{', from a log' if self.replays else ''}: step {self.step:,} of {self.choice.steps:,}"]
+        words += [f"{self.rate:,.0f} steps/s"] if self.state == "training" and self.rate else []
+        return " · ".join(words + ([f"test accuracy {100 * self.accuracies[-1][1]:.1f} %"] if self.accuracies else []))
 
     @property
     def held(self) -> bool:

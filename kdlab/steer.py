@@ -8,24 +8,18 @@ import base64
 import io
 import weakref
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import anywidget
 import ipywidgets as widgets
-import numpy as np
-import torch
 from matplotlib.figure import Figure
 
-from kdlab import controls, plots, session
+from kdlab import controls, frames, plots, session
 from kdlab.bank import Bank
 from kdlab.data import Dataset
-from kdlab.evaluation import predict
-from kdlab.losses import gradient_share, soft_targets
 from kdlab.session import Choice, Session
 from kdlab.training import Knobs, Step
 
-POINTS = 400  # of a curve in one frame; a screen shows no more
 RUNS = 40  # finished runs that are kept beside the pinned ones
 _OPEN: "weakref.WeakSet[Run]" = weakref.WeakSet()
 
@@ -53,8 +47,8 @@ class Run(widgets.VBox):
         self._session: Session | None = None
         self._problem, self._note, self._count, self._frame = "", "", 0, None
         self._first = (choice, (knobs.alpha, knobs.temperature, knobs.lr), log)
-        self._pending, self._every, self._curves = log, evaluate_every, {}
-        self._looked = _telling(next(iter(self.teachers.values())), dataset, choice.labelled)
+        self._pending, self._every = log, evaluate_every
+        self._looked = frames.telling(next(iter(self.teachers.values())), dataset, choice.labelled)
         self.canvas = Curves()
         self.canvas.on_msg(lambda canvas, content, buffers: self._show_all())
         presses = {
@@ -93,15 +87,12 @@ class Run(widgets.VBox):
     @property
     def status(self) -> str:
         """State, steps, speed and accuracy in words, or what went wrong."""
-        run, state = self._session, self.state
-        if state == "failed":
+        run = self._session
+        if self._problem:
             return f"failed{f' after step {run.step:,}' if run else ''}: {self._problem}"
         if run is None:
             return self._note or "ready: press Start; every knob may be turned while it trains"
-        words = [f"{state}{', from a log' if run.replays else ''}: step {run.step:,} of {run.choice.steps:,}"]
-        words += [f"{run.rate:,.0f} steps/s"] if state == "training" and run.rate else []
-        words += [f"test accuracy {100 * run.accuracies[-1][1]:.1f} %"] if run.accuracies else []
-        return " · ".join(words + ([self._note] if self._note else []))
+        return " · ".join(filter(None, (run.status, self._note)))
 
     def start(self, *, paused: bool = False) -> None:
         """Trains a new student in a thread; a run that is under way ends first."""
@@ -156,7 +147,10 @@ class Run(widgets.VBox):
                 self._session.drive()
         else:
             self._session.resume()
-            self._session.join(timeout)
+            try:
+                self._session.join(timeout)
+            except KeyboardInterrupt:  # the cell ends, the training does not
+                pass
         if self._session and self._session.error:
             raise self._session.error
         if not self._session:
@@ -166,7 +160,10 @@ class Run(widgets.VBox):
 
     def figure(self) -> Figure:
         """The newest run as a static figure."""
-        return plots.training(self.history, self.accuracies, self.log, title=self._title())
+        title = "A panel to steer a training: open the notebook in Jupyter and press Start"
+        if self.history:
+            title = f"{self._session.choice}: " + (f"{100 * self.accuracies[-1][1]:.1f} %" if self.accuracies else "no accuracy yet")
+        return plots.training(self.history, self.accuracies, self.log, title=title)
 
     def pin(self, name: str = "") -> None:
         """Keeps the newest ended run in the pictures, under a name."""
@@ -216,8 +213,8 @@ class Run(widgets.VBox):
             self._show_all(anew=True)
             return False
         self._pending, self._count = None, self._count + 1
-        self._looked = _telling(bank, self.dataset, choice.labelled)
-        self._show_setup()
+        self._looked = frames.telling(bank, self.dataset, choice.labelled)
+        self.canvas.send(*frames.pictures(self.dataset, self._looked))
         return True
 
     def _watch(self, run: Session) -> None:
@@ -230,79 +227,32 @@ class Run(widgets.VBox):
         if run.ended:
             self._problem = f"{type(run.error).__name__}: {run.error}" if run.error else ""
             if run.accuracies:
-                self._keep(run)
+                self.finished.append(frames.ended(run, f"run {self._count}"))
+            loose = [kept for kept in self.finished if not kept["pinned"]]
+            if len(loose) > RUNS:
+                self.finished.remove(loose[0])
         self.buttons["pause"].description = "Resume" if run.held and not run.ended else "Pause"
-        self._show(*self._drawn(run))
+        try:
+            self._show(*frames.frame(run, self._looked))
+        except Exception:  # what ended the training, bad labels for instance, may make this impossible as well
+            if not run.error:
+                raise
+            self._show_all()
         if run.ended:
-            self._show_runs()
-
-    def _keep(self, run: Session) -> None:
-        last = {key: run.log[-1][key] for key in ("alpha", "temperature", "lr")}
-        entry = asdict(run.choice) | last | {
-            "name": f"run {self._count}", "accuracy": run.accuracies[-1][1], "steps": run.step, "state": run.state,
-            "pinned": False, "steered": len(run.log) > 1}
-        self.finished.append(entry | {"curve": _even(run.accuracies, 100)})
-        loose = [kept for kept in self.finished if not kept["pinned"]]
-        if len(loose) > RUNS:
-            self.finished.remove(loose[0])
-
-    def _drawn(self, run: Session) -> tuple[dict, list[bytes]]:
-        """What the canvas shows of a run: a header, and its curves as float32 tables."""
-        history, log = _even(run.history, POINTS), run.log[-POINTS:]
-        losses = [(s.step, s.soft, s.hard, s.loss) for s in history]
-        settings = [(entry["step"], entry["alpha"], entry["temperature"], entry["lr"]) for entry in log]
-        alpha, temperature = (settings[-1][1:3]) if settings else (self.knobs.alpha, self.knobs.temperature)
-        batch = torch.arange(min(run.choice.labelled, 128))
-        logits = predict(run.student, run.dataset, indices=torch.cat([self._looked, batch]))  # (3 + batch, classes)
-        taught = run.bank.lookup(torch.cat([self._looked, batch])).to(logits.device) if run.step else logits
-        n = len(self._looked)
-        soft = torch.stack([soft_targets(part[:n], temperature) for part in (taught, logits)])  # (2, n, classes)
-        labels = run.dataset.train.labels[batch.to(logits.device)]
-        share = gradient_share(logits[n:], taught[n:], labels, alpha, temperature) if run.step else None
-        header = {"kind": "frame", "state": self.state, "status": self.status, "summary": self._spoken(share), "step": run.step,
-                  "steps": run.choice.steps, "rate": run.rate, "share": share, "temperature": temperature, "alpha": alpha}
-        return header, [_bytes(losses), _bytes(_even(run.accuracies, POINTS)), _bytes(settings), _bytes(soft.cpu())]
-
-    def _spoken(self, share: float | None) -> str:
-        words = [f"Training curves. {self.status}."]
-        if self.history:
-            last, now = self.history[-1], self.log[-1]
-            words += [f"Soft loss {last.soft:.3g}, hard loss {last.hard:.3g}.", f"alpha {now['alpha']:.2f}, "
-                      f"temperature {now['temperature']:.3g}, learning rate {now['lr']:.2g}."]
-        if share is not None:
-            words += [f"The teacher gives {100 * share:.0f} percent of the gradient."]
-        return " ".join(words)
+            self.canvas.send(*frames.runs(self.finished))
 
     def _show(self, header: dict, buffers: list[bytes]) -> None:
-        self._frame = (header, buffers)
-        self.canvas.send(header, buffers)
-
-    def _show_setup(self) -> None:
-        split = self.dataset.train
-        pictures = split.images[self._looked.to(split.images.device)].cpu()  # (3, channels, height, width)
-        labels = [self.dataset.classes[i] for i in split.labels[self._looked.to(split.labels.device)].tolist()]
-        header = {"kind": "setup", "classes": list(self.dataset.classes), "labels": labels, "shape": self.dataset.shape}
-        self.canvas.send(header, [pictures.numpy().tobytes()])
-
-    def _show_runs(self) -> None:
-        runs = [{key: value for key, value in run.items() if key != "curve"} for run in self.finished]
-        self.canvas.send({"kind": "runs", "list": runs}, [_bytes(run["curve"]) for run in self.finished])
+        summary = frames.spoken(self._session, self.status, header.get("share"))
+        self._frame = header | {"state": self.state, "status": self.status, "summary": summary}, buffers
+        self.canvas.send(*self._frame)
 
     def _show_all(self, anew: bool = False) -> None:
         """Everything once, from what is at hand: a student that trains is not touched from this thread."""
         if anew or self._frame is None:
             self._frame = ({"kind": "frame", "step": 0}, [b""] * 4)
-        self._frame[0].update(state=self.state, status=self.status, summary=self._spoken(None))
-        self._show_setup()
+        self.canvas.send(*frames.pictures(self.dataset, self._looked))
         self._show(*self._frame)
-        self._show_runs()
-
-    def _title(self) -> str:
-        if not self.history:
-            return "A panel to steer a training: open the notebook in Jupyter and press Start"
-        run = self._session.choice
-        found = f": {100 * self.accuracies[-1][1]:.1f} %" if self.accuracies else ""
-        return f"{run.student} taught by {run.teacher}, {run.labelled} labelled images, seed {run.seed}{found}"
+        self.canvas.send(*frames.runs(self.finished))
 
     def _export(self) -> None:
         path = Path(f"{self.name.value.strip() or f'run-{self._count}'}.json")
@@ -360,35 +310,6 @@ def load_log(path: str | Path) -> list[dict]:
         ValueError: the file is missing, or is no record.
     """
     return session.load(path)[1]
-
-
-def _telling(bank: Bank, dataset: Dataset, labelled: int) -> torch.Tensor:
-    """Three training images of different classes whose soft targets are the least certain, int64 (3,).
-
-    They are images that the student does not see, where there are enough of them.
-    """
-    rows = bank.indices >= labelled if (bank.indices >= labelled).sum() >= 3 else torch.ones_like(bank.indices, dtype=bool)
-    indices, p = bank.indices[rows].cpu(), soft_targets(bank.logits[rows], 1.0).cpu()
-    entropy = -(p * p.clamp_min(1e-30).log()).sum(1)  # (n,)
-    labels, chosen = dataset.train.labels.cpu()[indices], []
-    for i in entropy.argsort(descending=True).tolist():
-        if labels[i] not in labels[chosen]:
-            chosen.append(i)
-        if len(chosen) == 3:
-            break
-    return indices[chosen]
-
-
-def _even(entries: list, most: int) -> list:
-    """Every entry, or every second, fourth, eighth … of them and the newest: at most `most` + 1."""
-    stride = 1
-    while len(entries) > most * stride:
-        stride *= 2
-    return entries if stride == 1 else [*entries[:-1:stride], entries[-1]]
-
-
-def _bytes(table) -> bytes:
-    return np.asarray(table, dtype=np.float32).tobytes()
 
 
 atexit.register(lambda: [run.stop() for run in list(_OPEN)])

@@ -9,7 +9,7 @@ import pytest
 import torch
 from jupyter_client.manager import KernelManager
 
-from kdlab import bank, data, models, steer, training
+from kdlab import bank, data, frames, losses, models, steer, training
 from kdlab.session import Thinned
 from kdlab.workbook import ThisPython
 
@@ -304,10 +304,30 @@ def test_a_frame_does_not_grow_with_the_run_and_frames_are_paced(panel, monkeypa
     run, sent = panel(steps=1500, evaluate_every=2), []
     monkeypatch.setattr(run.canvas, "send", lambda header, buffers: sent.append((time.monotonic(), header, buffers)))
     run.wait()
-    frames = [(at, [len(b) // 4 for b in buffers]) for at, header, buffers in sent if header["kind"] == "frame"]
-    assert all(losses <= 4 * (steer.POINTS + 1) and found <= 2 * (steer.POINTS + 1) for _, (losses, found, *_) in frames)
-    between = [b - a for (a, _), (b, _) in zip(frames, frames[1:-1])]  # the last one comes when the run has ended
-    assert len(frames) > 3 and min(between) > 1 / 15
+    drawn = [(at, [len(b) // 4 for b in buffers]) for at, header, buffers in sent if header["kind"] == "frame"]
+    most = frames.POINTS + 1
+    assert all(losses <= 4 * most and found <= 2 * most for _, (losses, found, *_) in drawn)
+    between = [b - a for (a, _), (b, _) in zip(drawn, drawn[1:-1])]  # the last one comes when the run has ended
+    assert len(drawn) > 3 and min(between) > 1 / 15
+
+
+def test_the_gradients_share_is_what_autograd_says(taught):
+    digits, known = taught
+    student = torch.randn(8, 10, generator=torch.Generator().manual_seed(1), requires_grad=True)
+    teacher, labels = known.logits[:8], digits.train.labels[:8]
+    soft, = torch.autograd.grad(losses.soft_loss(student, teacher, 3.0), student)
+    hard, = torch.autograd.grad(losses.hard_loss(student, labels), student)
+    share = 0.7 * soft.norm() / (0.7 * soft.norm() + 0.3 * hard.norm())
+    assert losses.gradient_share(student, teacher, labels, 0.7, 3.0) == pytest.approx(share.item(), abs=1e-5)
+    assert losses.gradient_share(student, teacher, labels, 0.0, 3.0) == 0
+
+
+def test_the_images_shown_are_unseen_uncertain_and_of_different_classes(taught):
+    digits, known = taught
+    looked = frames.telling(known, digits, 50)
+    certain = losses.soft_targets(known.logits, 1.0).amax(1)
+    assert looked.min() >= 50 and len(set(digits.train.labels[looked].tolist())) == 3
+    assert certain[looked].max() < certain.median()
 
 
 def test_ended_runs_stay_and_a_pinned_one_survives_reset(panel):
