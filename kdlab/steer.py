@@ -5,6 +5,7 @@ The training itself is session.py's, the pictures are steer.js's; without a fron
 
 import atexit
 import base64
+import contextlib
 import io
 import weakref
 from collections.abc import Mapping, Sequence
@@ -14,13 +15,14 @@ import anywidget
 import ipywidgets as widgets
 from matplotlib.figure import Figure
 
-from kdlab import controls, frames, plots, session
+from kdlab import controls, frames, session
 from kdlab.bank import Bank
 from kdlab.data import Dataset
-from kdlab.session import Choice, Session
+from kdlab.session import Choice, Session, load_log
 from kdlab.training import Knobs, Step
 
 RUNS = 40  # finished runs that are kept beside the pinned ones
+__all__ = ["Run", "load_log", "panel"]
 _OPEN: "weakref.WeakSet[Run]" = weakref.WeakSet()
 
 
@@ -51,13 +53,9 @@ class Run(widgets.VBox):
         self._looked = frames.telling(next(iter(self.teachers.values())), dataset, choice.labelled)
         self.canvas = Curves()
         self.canvas.on_msg(lambda canvas, content, buffers: self._show_all())
-        presses = {
-            "start": self.start, "pause": self.pause, "step": self.step, "stop": self.stop, "reset": self.reset,
-            "pin": lambda: self.pin(self.name.value.strip()), "export": self._export,
-        }
         self.sliders = controls.sliders(knobs)
         self.choices = controls.choices(choice, students, self.teachers, len(dataset.train))
-        self.buttons, self.name = controls.buttons(presses)
+        self.buttons, self.name = controls.buttons({name: getattr(self, name) for name in controls.PRESSES})
         rows = [self.choices.values(), self.sliders.values(), [*self.buttons.values(), self.name]]
         rows = [widgets.HBox(list(row), layout={"flex_flow": "row wrap"}) for row in rows]
         super().__init__([*rows, self.canvas])
@@ -147,10 +145,8 @@ class Run(widgets.VBox):
                 self._session.drive()
         else:
             self._session.resume()
-            try:
+            with contextlib.suppress(KeyboardInterrupt):  # the cell ends, the training does not
                 self._session.join(timeout)
-            except KeyboardInterrupt:  # the cell ends, the training does not
-                pass
         if self._session and self._session.error:
             raise self._session.error
         if not self._session:
@@ -160,18 +156,15 @@ class Run(widgets.VBox):
 
     def figure(self) -> Figure:
         """The newest run as a static figure."""
-        title = "A panel to steer a training: open the notebook in Jupyter and press Start"
-        if self.history:
-            title = f"{self._session.choice}: " + (f"{100 * self.accuracies[-1][1]:.1f} %" if self.accuracies else "no accuracy yet")
-        return plots.training(self.history, self.accuracies, self.log, title=title)
+        return frames.figure(self._session)
 
     def pin(self, name: str = "") -> None:
-        """Keeps the newest ended run in the pictures, under a name."""
+        """Keeps the newest ended run in the pictures, under this name or the one in the panel's field."""
         if not self.finished:
             self._note = "there is no ended run to pin yet"
         else:
             newest = self.finished[-1]
-            newest.update(pinned=True, name=name or newest["name"])
+            newest.update(pinned=True, name=name or self.name.value.strip() or newest["name"])
             self._note = f"pinned as {newest['name']}"
         self._show_all(anew=self._session is None)
 
@@ -184,6 +177,16 @@ class Run(widgets.VBox):
         if not self._session:
             raise ValueError("there is no run to save: press Start, or call wait()")
         session.save(self._session, path, self.name.value)
+
+    def export(self) -> None:
+        """Saves the newest run in the working folder, under the name in the panel's field."""
+        path = Path(f"{self.name.value.strip() or f'run-{self._count}'}.json")
+        try:
+            self.save(path)
+            self._note = f"written to {path}"
+        except (OSError, ValueError) as error:
+            self._note = str(error)
+        self._show_all()
 
     def close(self) -> None:
         """Ends the run and takes the panel away."""
@@ -237,7 +240,7 @@ class Run(widgets.VBox):
         except Exception:  # what ended the training, bad labels for instance, may make this impossible as well
             if not run.error:
                 raise
-            self._show_all()
+            self._show(*self._frame or ({"kind": "frame", "step": 0}, [b""] * 4))
         if run.ended:
             self.canvas.send(*frames.runs(self.finished))
 
@@ -253,15 +256,6 @@ class Run(widgets.VBox):
         self.canvas.send(*frames.pictures(self.dataset, self._looked))
         self._show(*self._frame)
         self.canvas.send(*frames.runs(self.finished))
-
-    def _export(self) -> None:
-        path = Path(f"{self.name.value.strip() or f'run-{self._count}'}.json")
-        try:
-            self.save(path)
-            self._note = f"written to {path}"
-        except (OSError, ValueError) as error:
-            self._note = str(error)
-        self._show_all()
 
 
 def panel(
@@ -301,15 +295,6 @@ def panel(
     if log:
         alpha, temperature, lr = (session.checked(log)[0][key] for key in ("alpha", "temperature", "lr"))
     return Run(dataset, teachers, choice, Knobs(alpha, temperature, lr), students, list(log) if log else None, evaluate_every)
-
-
-def load_log(path: str | Path) -> list[dict]:
-    """The changes of a run that `Run.save` wrote.
-
-    Raises:
-        ValueError: the file is missing, or is no record.
-    """
-    return session.load(path)[1]
 
 
 atexit.register(lambda: [run.stop() for run in list(_OPEN)])
