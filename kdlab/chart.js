@@ -10,7 +10,7 @@ function floatsOf(view) {
 
 const column = (table, width, i) => Array.from({ length: table.length / width }, (_, row) => table[row * width + i]);
 
-function axes(ctx, box, xs, ys, { title = "", log = false, xlog = false, bare = false, foot = true, few = false }) {
+function axes(ctx, box, xs, ys, { title = "", log = false, xlog = false, bare = false, foot = true, few = false, blank = false }) {
   const map = ([a, b], from, span, logarithmic) => {
     const f = logarithmic ? Math.log : (v) => v;
     return (v) => from + span * ((f(v) - f(a)) / (f(b) - f(a) || 1));
@@ -22,7 +22,7 @@ function axes(ctx, box, xs, ys, { title = "", log = false, xlog = false, bare = 
   if (!bare) ticks(ys, log, few ? 3 : 4).forEach((tick) => {
     ctx.fillStyle = GRID;
     ctx.fillRect(box.x, Math.round(plot.y(tick)), box.w, 1);
-    put(ctx, short(tick), box.x - 6, plot.y(tick) + 4, INK, 12);
+    if (!blank) put(ctx, short(tick), box.x - 6, plot.y(tick) + 4, INK, 12);
   });
   ctx.textAlign = "center";
   ticks(xs, xlog, few ? 3 : 5).forEach((tick) => {
@@ -98,7 +98,7 @@ function ticks([low, high], log, about) {
   const found = [];
   if (log) {
     const decades = Math.log10(high / low), marks = decades > 2.2 ? [1] : decades > 1 ? [1, 3] : [1, 2, 5];
-    const binary = low === 0.25 && high === 32;
+    const binary = low === 0.2 && high === 40;
     if (binary) return [0.5, 2, 8, 32];
     for (let e = Math.floor(Math.log10(low)); e <= Math.log10(high); e++)
       marks.forEach((m) => { const v = m * 10 ** e; if (v >= low && v <= high) found.push(v); });

@@ -1,6 +1,6 @@
-"""What the training panel's canvas gets to see: a session at one moment as a header and float32 tables.
+"""What a session looks like at one moment: header and float32 tables for the panel's canvas, words, a static figure.
 
-steer.py sends them, steer.js draws them; nothing here waits, sends or keeps anything.
+steer.py sends and shows them, steer.js draws the tables; nothing here waits, sends or keeps anything.
 """
 
 import math
@@ -8,8 +8,10 @@ from dataclasses import asdict
 
 import numpy as np
 import torch
+from matplotlib.figure import Figure
 from torch import Tensor
 
+from kdlab import plots
 from kdlab.bank import Bank
 from kdlab.data import Dataset
 from kdlab.evaluation import predict
@@ -45,6 +47,41 @@ def frame(run: Session, looked: Tensor) -> tuple[dict, list[bytes]]:
         share = gradient_share(student[n:], teacher[n:], labels, alpha, temperature)
         header |= {"temperature": temperature, "alpha": alpha, "share": share if math.isfinite(share) else None}
     return header, [table(losses), table(even(run.accuracies)), table(turned), table(soft)]
+
+
+@plots.styled
+def figure(run: Session | None) -> Figure:
+    """A steered training: test accuracy, the losses, and alpha and T along the same steps.
+
+    Args:
+        run: any; without a step the figure is one sentence.
+
+    Returns:
+        A Figure.
+    """
+    figure, history = Figure(figsize=(9, 5.4 if run and run.step else 0.6), layout="constrained"), run.history if run else []
+    title = "A panel to steer a training: open the notebook in Jupyter and press Start"
+    if history:
+        found, log = run.accuracies, run.log
+        title = f"{run.choice}: " + (f"{100 * found[-1][1]:.1f} %" if found else "no accuracy yet")
+        top, middle, bottom = figure.subplots(3, 1, sharex=True, height_ratios=[3, 3, 1.6])
+        top.plot([a[0] for a in found], [100 * a[1] for a in found], color=plots.COLORS[2])
+        top.set_ylabel("test accuracy\n(%)")
+        for name, style, color in (("loss", "-", "black"), ("soft", "--", plots.COLORS[0]), ("hard", ":", plots.COLORS[1])):
+            values = [max(getattr(step, name), 1e-6) for step in history]
+            middle.plot([step.step for step in history], values, style, color=color, label=name.replace("loss", "total"))
+        middle.set(ylabel="loss (nats)", yscale="log")
+        middle.legend(loc="upper right", ncols=3)
+        for ax, name, style, color in ((bottom, "alpha", "-", plots.COLORS[0]), (bottom.twinx(), "temperature", "--", plots.COLORS[1])):
+            turned = [(entry["step"], entry[name]) for entry in log] + [(history[-1].step, log[-1][name])]
+            ax.step(*zip(*turned), style, where="post", color=color)
+            ax.set_ylabel("alpha" if ax is bottom else "T", color=color)
+        bottom.set(xlabel="step", ylim=(-0.05, 1.05))
+        ax.set_yscale("log", base=2)
+        ax.set(ylim=(0.2, 40), yticks=(0.5, 4, 32), yticklabels=("½", "4", "32"))
+        ax.grid(False)
+    figure.suptitle(title, fontsize=13)
+    return figure
 
 
 def spoken(run: Session | None, status: str, share: float | None) -> str:

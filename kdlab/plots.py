@@ -29,10 +29,10 @@ _STYLE = {
     "lines.linewidth": 2,
 }
 _LETTERS = {"fontfamily": "monospace"}  # for names of classes: I, l and 1 must look different
-_styled = matplotlib.rc_context(_STYLE)  # as a decorator: the style holds while a figure is made, and nowhere else
+styled = matplotlib.rc_context(_STYLE)  # as a decorator: the style holds while a figure is made, and nowhere else
 
 
-@_styled
+@styled
 def images(pictures: Tensor, titles: Sequence[str] = (), *, columns: int = 10, title: str = "") -> Figure:
     """Pictures in rows.
 
@@ -60,7 +60,7 @@ def images(pictures: Tensor, titles: Sequence[str] = (), *, columns: int = 10, t
     return figure
 
 
-@_styled
+@styled
 def lines(
     x: Sequence[float],
     series: Mapping[str, Sequence[float]],
@@ -98,7 +98,7 @@ def lines(
     return figure
 
 
-@_styled
+@styled
 def bars(
     shares: Mapping[str, Sequence[float]],
     classes: Sequence[str],
@@ -139,7 +139,7 @@ def bars(
     return figure
 
 
-@_styled
+@styled
 def matrix(values: Tensor, rows: Sequence[str], columns: Sequence[str], *, title: str, xlabel: str, ylabel: str) -> Figure:
     """A table of probabilities as shades, with the figures in the cells, in percent.
 
@@ -163,7 +163,7 @@ def matrix(values: Tensor, rows: Sequence[str], columns: Sequence[str], *, title
     return figure
 
 
-@_styled
+@styled
 def intervals(results: Mapping[str, tuple[float, float, float]], *, title: str, xlabel: str) -> Figure:
     """Means with their intervals, one line each, against zero.
 
@@ -188,7 +188,7 @@ def intervals(results: Mapping[str, tuple[float, float, float]], *, title: str, 
     return figure
 
 
-@_styled
+@styled
 def pairs(before: Sequence[float], after: Sequence[float], names: tuple[str, str], *, title: str, ylabel: str) -> Figure:
     """One line for each paired seed, from its first figure to its second.
 
@@ -210,7 +210,7 @@ def pairs(before: Sequence[float], after: Sequence[float], names: tuple[str, str
     return figure
 
 
-@_styled
+@styled
 def points(
     groups: Mapping[str, Iterable[tuple[float, float, str]]],
     *,
@@ -247,40 +247,6 @@ def points(
     ax.margins(x=0.12, y=0.12)
     if len(groups) > 1 or line:
         ax.legend()
-    return figure
-
-
-@_styled
-def training(history: Sequence, accuracies: Sequence[tuple[int, float]], log: Sequence[Mapping], *, title: str) -> Figure:
-    """A steered training: test accuracy, the losses, and alpha and T along the same steps.
-
-    Args:
-        history: records with step, loss, soft and hard; without any the figure is its title.
-        accuracies, log: (step, test accuracy in [0, 1]), and step, alpha and temperature at each change.
-        title: over the figure.
-
-    Returns:
-        A Figure.
-    """
-    figure = Figure(figsize=(9, 5.4 if history else 0.6), layout="constrained")
-    figure.suptitle(title, fontsize=13)
-    if history:
-        top, middle, bottom = figure.subplots(3, 1, sharex=True, height_ratios=[3, 3, 1.6])
-        top.plot([a[0] for a in accuracies], [100 * a[1] for a in accuracies], color=COLORS[2])
-        top.set_ylabel("test accuracy\n(%)")
-        for name, style, color in (("loss", "-", "black"), ("soft", "--", COLORS[0]), ("hard", ":", COLORS[1])):
-            values = [max(getattr(step, name), 1e-6) for step in history]
-            middle.plot([step.step for step in history], values, style, color=color, label=name.replace("loss", "total"))
-        middle.set(ylabel="loss (nats)", yscale="log")
-        middle.legend(loc="upper right", ncols=3)
-        for ax, name, style, color in ((bottom, "alpha", "-", COLORS[0]), (bottom.twinx(), "temperature", "--", COLORS[1])):
-            turned = [(entry["step"], entry[name]) for entry in log] + [(history[-1].step, log[-1][name])]
-            ax.step(*zip(*turned), style, where="post", color=color)
-            ax.set_ylabel("alpha" if ax is bottom else "T", color=color)
-        bottom.set(xlabel="step", ylim=(-0.05, 1.05))
-        ax.set_yscale("log", base=2)
-        ax.set(ylim=(0.2, 40), yticks=(0.5, 4, 32), yticklabels=("½", "4", "32"))
-        ax.grid(False)
     return figure
 
 

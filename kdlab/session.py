@@ -270,6 +270,15 @@ def load(path: str | Path) -> tuple[Choice, list[dict]]:
         raise ValueError(f"{path} is not a readable record of a run: {type(error).__name__}: {error}") from None
 
 
+def load_log(path: str | Path) -> list[dict]:
+    """The changes of a run that `save` wrote.
+
+    Raises:
+        ValueError: the file is missing, or is no record.
+    """
+    return load(path)[1]
+
+
 def checked(log: Sequence[dict]) -> list[dict]:
     """The log as it was given.
 

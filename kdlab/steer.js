@@ -8,7 +8,7 @@ const HEIGHT = 452, STYLE = `
 .kd-live canvas { display: block; width: 100%; height: ${HEIGHT}px; }
 .kd-spoken { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 .kd-panel .noUi-handle:focus, .kd-panel button:focus-visible, .kd-panel select:focus-visible,
-.kd-panel input:focus-visible { outline: 3px solid ${INK}; outline-offset: 1px; }`;
+.kd-panel input:focus-visible { outline: 3px solid var(--jp-ui-font-color1, ${INK}); outline-offset: 1px; }`;
 
 function render({ model, el }) {
   const seen = { setup: null, frame: null, runs: null };
@@ -149,14 +149,14 @@ function draw(ctx, width, { setup, frame, runs }) {
   put(ctx, "step", left + (split - left - 84) / 2, HEIGHT - 4, INK, 13);
 
   if (setup) targets(ctx, split + 6, 4, gap - 14, setup, curves[3], frame);
-  share(ctx, split + 6, 262, gap - 14, frame);
-  const half = (gap - 60) / 2;
-  scatter(ctx, { x: split + 44, y: 338, w: half - 10, h: 76 }, shown, "alpha", [0, 1], false, "final α");
-  scatter(ctx, { x: split + 44 + half, y: 338, w: half - 6, h: 76 }, shown, "temperature", [0.25, 32], true, "final T");
+  share(ctx, split + 6, 248, gap - 14, frame);
+  const half = (gap - 62) / 2;
+  scatter(ctx, { x: split + 44, y: 338, w: half - 8, h: 76 }, shown, "alpha", [-0.06, 1.06], false, "final α");
+  scatter(ctx, { x: split + 52 + half, y: 338, w: half - 8, h: 76 }, shown, "temperature", [0.2, 40], true, "final T");
 }
 
 function targets(ctx, x, y, width, setup, probabilities, frame) {
-  const classes = setup.classes, n = classes.length, count = setup.labels.length, each = 78;
+  const classes = setup.classes, n = classes.length, count = setup.labels.length, each = 74;
   const [, height, across] = setup.shape, bars = width - 76;
   const peak = Math.max(0.01, ...probabilities), scale = [0.1, 0.25, 0.5, 1].find((top) => top >= peak - 1e-3);
   ctx.textAlign = "left";
@@ -231,7 +231,7 @@ function scatter(ctx, box, runs, key, limits, log, title) {
   const found = runs.filter((run) => run.accuracy !== null).map((run) => 100 * run.accuracy);
   const low = found.length ? Math.min(...found) : 0, high = found.length ? Math.max(...found) : 100;
   const pad = Math.max(1, (high - low) * 0.25);
-  const plot = axes(ctx, box, limits, [Math.max(0, low - pad), Math.min(101, high + pad)], { xlog: log, few: true });
+  const plot = axes(ctx, box, limits, [Math.max(0, low - pad), Math.min(101, high + pad)], { xlog: log, few: true, blank: log });
   ctx.textAlign = "center";
   put(ctx, title, box.x + box.w / 2, box.y + box.h + 31, INK, 13);
   if (key === "alpha") {

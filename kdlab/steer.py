@@ -56,9 +56,8 @@ class Run(widgets.VBox):
         self.sliders = controls.sliders(knobs)
         self.choices = controls.choices(choice, students, self.teachers, len(dataset.train))
         self.buttons, self.name = controls.buttons({name: getattr(self, name) for name in controls.PRESSES})
-        rows = [self.choices.values(), self.sliders.values(), [*self.buttons.values(), self.name]]
-        rows = [widgets.HBox(list(row), layout={"flex_flow": "row wrap"}) for row in rows]
-        super().__init__([*rows, self.canvas])
+        rows = [*self.choices.values()], [*self.sliders.values()], [*self.buttons.values(), self.name]
+        super().__init__([*(widgets.HBox(row, layout={"flex_flow": "row wrap"}) for row in rows), self.canvas])
         self.add_class("kd-panel")
         _OPEN.add(self)
 
@@ -147,10 +146,8 @@ class Run(widgets.VBox):
             self._session.resume()
             with contextlib.suppress(KeyboardInterrupt):  # the cell ends, the training does not
                 self._session.join(timeout)
-        if self._session and self._session.error:
-            raise self._session.error
-        if not self._session:
-            raise ValueError(self._problem)
+        if not self._session or self._session.error:
+            raise self._session.error if self._session else ValueError(self._problem)
         print({"finished": "the run is finished", "stopped": "the run was stopped"}.get(self.state, "the run goes on"))
         return self.figure()
 
@@ -192,13 +189,13 @@ class Run(widgets.VBox):
         """Ends the run and takes the panel away."""
         self.stop()
         _OPEN.discard(self)
-        for control in (*self.sliders.values(), *self.choices.values(), *self.buttons.values(), self.name, self.canvas):
-            control.close()
+        for row in self.children:
+            for control in (*getattr(row, "children", ()), row):
+                control.close()
         super().close()
 
     def _repr_mimebundle_(self, **kwargs):
-        png = io.BytesIO()
-        self.figure().savefig(png, format="png", dpi=80)
+        self.figure().savefig(png := io.BytesIO(), format="png", dpi=80)
         bundle = super()._repr_mimebundle_(**kwargs)
         return bundle | {"text/plain": "a training panel", "image/png": base64.b64encode(png.getvalue()).decode()}
 
@@ -231,9 +228,8 @@ class Run(widgets.VBox):
             self._problem = f"{type(run.error).__name__}: {run.error}" if run.error else ""
             if run.accuracies:
                 self.finished.append(frames.ended(run, f"run {self._count}"))
-            loose = [kept for kept in self.finished if not kept["pinned"]]
-            if len(loose) > RUNS:
-                self.finished.remove(loose[0])
+            for old in [kept for kept in self.finished if not kept["pinned"]][:-RUNS]:
+                self.finished.remove(old)
         self.buttons["pause"].description = "Resume" if run.held and not run.ended else "Pause"
         try:
             self._show(*frames.frame(run, self._looked))
