@@ -123,13 +123,14 @@ class Server:
 
 
 @contextlib.contextmanager
-def browser(executable: str, profile: Path) -> Iterator:
+def browser(executable: str, profile: Path, *flags: str) -> Iterator:
     """A browser with a profile of its own, as playwright's context; while it is open no other asyncio loop can run."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
         context = playwright.chromium.launch_persistent_context(
-            str(profile), executable_path=executable, headless=True, args=FLAGS, viewport={"width": 1280, "height": 900}
+            str(profile), executable_path=executable, headless=True, args=[*FLAGS, *flags],
+            viewport={"width": 1280, "height": 900},
         )
         context.set_default_timeout(30_000)
         try:
