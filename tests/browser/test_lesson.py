@@ -5,8 +5,8 @@ import pytest
 # what a shorter run needs, and the words that open each panel
 LESSONS = {
     "02_soft_targets": ({"pictures": 1000, "steps": 100}, {"explorer": "live.explorer("}),
-    "03_distil_a_student": ({"seeds": 2, "steps": 100}, {"missing-digit": "live.missing_class("}),
-    "04_cpu_vs_gpu_latency": ({"seconds": 0.02, "batches": [1, 16, 64]}, {}),
+    "03_distil_a_student": ({"seeds": 2, "steps": 100}, {"training": "steer.panel(", "missing-digit": "live.missing_class("}),
+    "04_cpu_vs_gpu_latency": ({"seconds": 0.02, "batches": [1, 16, 64]}, {"latency": "live.latency_panel("}),
 }
 
 
