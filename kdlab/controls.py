@@ -5,7 +5,9 @@ What they do is steer.py's: a slider only sets a plain number, a button calls wh
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 
+import anywidget
 import ipywidgets as widgets
 
 from kdlab.session import Choice
@@ -20,6 +22,15 @@ PRESSES = {
     "pin": ("Pin", "keep the newest ended run in the pictures, under the name"),
     "export": ("Export", "write the newest run as NAME.json beside the notebook"),
 }
+
+
+class Keys(anywidget.AnyWidget):
+    """Unseen in a box of class kd-panel, it keeps JupyterLab from taking the keys meant for the box's controls.
+
+    Without it, an arrow key on a dropdown goes to the next cell, and the letter b inserts one.
+    """
+
+    _esm = Path(__file__).with_name("keys.js")
 
 
 def sliders(knobs: Knobs) -> dict[str, widgets.Widget]:

@@ -22,16 +22,8 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from torch import Tensor, nn
 
 from kdlab import devices, latency, plots
+from kdlab.controls import Keys
 from kdlab.losses import soft_targets
-
-
-class Keys(anywidget.AnyWidget):
-    """Unseen in a box of class kd-panel, it keeps JupyterLab from taking the keys meant for the box's controls.
-
-    Without it, an arrow key on a dropdown goes to the next cell, and the letter b inserts one.
-    """
-
-    _esm = Path(__file__).with_name("keys.js")
 
 
 class Panel(widgets.VBox):

@@ -47,17 +47,17 @@ class Run(widgets.VBox):
         self.dataset, self.teachers, self.knobs = dataset, dict(teachers), knobs
         self.finished: list[dict] = []
         self._session: Session | None = None
-        self._problem, self._note, self._count, self._frame = "", "", 0, None
-        self._first = (choice, (knobs.alpha, knobs.temperature, knobs.lr), log)
-        self._pending, self._every = log, evaluate_every
+        self._count, self._frame, self._pending, self._every = 0, None, log, evaluate_every
+        self._problem, self._note, self._first = "", "", (choice, (knobs.alpha, knobs.temperature, knobs.lr), log)
         self._looked = frames.telling(next(iter(self.teachers.values())), dataset, choice.labelled)
         self.canvas = Curves()
-        self.canvas.on_msg(lambda canvas, content, buffers: self._show_all())
+        self.canvas.on_msg(lambda *_: self._show_all())
         self.sliders = controls.sliders(knobs)
         self.choices = controls.choices(choice, students, self.teachers, len(dataset.train))
         self.buttons, self.name = controls.buttons({name: getattr(self, name) for name in controls.PRESSES})
-        rows = [*self.choices.values()], [*self.sliders.values()], [*self.buttons.values(), self.name]
-        super().__init__([*(widgets.HBox(row, layout={"flex_flow": "row wrap"}) for row in rows), self.canvas])
+        rows = [self.choices.values(), self.sliders.values(), (*self.buttons.values(), self.name)]
+        rows = [widgets.HBox([*row], layout={"flex_flow": "row wrap"}) for row in rows]
+        super().__init__([*rows, self.canvas, controls.Keys(layout={"display": "none"})])
         self.add_class("kd-panel")
         _OPEN.add(self)
 
