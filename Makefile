@@ -18,11 +18,12 @@ PIP := $(VENV)/python -m pip --disable-pip-version-check install $(if $(CONSTRAI
 # Both in one command, from that index and nowhere else: a torch from here with a torchvision from there does not
 # import. Their dependencies follow from PyPI, because PyTorch's indexes hold old copies of them.
 TORCH := PIP_CONFIG_FILE=/dev/null PIP_FIND_LINKS= PIP_EXTRA_INDEX_URL= $(PIP) --no-deps torch torchvision --index-url
+VENV6 := $(subst .venv,.venv-ipykernel6,$(VENV))
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 
-.PHONY: help lab run test outputs clean
+.PHONY: help lab run test test-ipykernel6 dashboard outputs clean
 help:     ## list these commands
-	@sed -n 's/^\([a-z]*\): .*## /make \1	/p' Makefile
+	@sed -n 's/^\([a-z0-9-]*\): .*## /make \1	/p' Makefile
 
 lab: .venv/installed     ## install into .venv if need be, and open JupyterLab on the lesson
 	$(VENV)/python -m jupyterlab --ServerApp.root_dir=. notebooks/00_start_here.ipynb $(ARGS)
@@ -35,11 +36,18 @@ test: .venv/installed     ## run all tests, then the workbook, then compare ever
 	$(VENV)/python -m kdlab.workbook
 	$(VENV)/python -m pytest --nbval --nbval-current-env --nbval-sanitize-with tests/sanitize.cfg $(NOTEBOOKS) $(NOTEBOOKS:notebooks/%=build/%)
 
+test-ipykernel6: .venv-ipykernel6/installed     ## the steering tests on ipykernel 6.31, in .venv-ipykernel6 beside .venv
+	$(VENV6)/python -m pytest tests/test_steer.py
+
+dashboard: .venv/installed     ## the panels of 02, 03 and 04 for a lecture, without code (voila); the first picture takes a minute
+	$(PIP) -e '.[dashboard]'
+	$(VENV)/python -m voila notebooks --ExecutePreprocessor.timeout=600 $(ARGS)
+
 outputs: .venv/installed     ## for maintainers: execute the notebooks in place, so that they can be committed
 	$(VENV)/python -m kdlab.workbook --in-place $(ARGS)
 
 clean:     ## remove .venv, build/ and the caches
-	rm -rf .venv build kdlab.egg-info .pytest_cache .hypothesis kdlab/__pycache__ tests/__pycache__ notebooks/.ipynb_checkpoints
+	rm -rf .venv .venv-ipykernel6 build kdlab.egg-info .pytest_cache .hypothesis kdlab/__pycache__ tests/__pycache__ tests/browser/__pycache__ notebooks/.ipynb_checkpoints
 
 .venv/installed: pyproject.toml $(CONSTRAINTS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "kdlab needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) --version 2>&1); name another: make lab PYTHON=python3.12"; exit 1; }
@@ -54,4 +62,12 @@ clean:     ## remove .venv, build/ and the caches
 	esac
 	$(PIP) -e '.[test]'
 	$(VENV)/python -m kdlab
+	touch $@
+
+# An older ipykernel over the packages of .venv: what is not found in the one is taken from the other.
+.venv-ipykernel6/installed: .venv/installed
+	$(VENV)/python -m venv .venv-ipykernel6
+	$(VENV)/python -c "import sysconfig; print('import site; site.addsitedir(%r)' % sysconfig.get_path('purelib'))" > beside.pth
+	mv beside.pth "$$($(VENV6)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")"
+	$(VENV6)/python -m pip --disable-pip-version-check install 'ipykernel==6.31.*'
 	touch $@

@@ -51,6 +51,28 @@ def soft_loss(student_logits: Tensor, teacher_logits: Tensor, temperature: float
     return temperature**2 * F.kl_div(student, teacher, reduction="batchmean", log_target=True)
 
 
+def gradient_share(
+    student_logits: Tensor, teacher_logits: Tensor, labels: Tensor, alpha: float, temperature: float
+) -> float:
+    """The soft loss's part in what moves the student: its gradient's norm against that of both terms.
+
+    With respect to the student's logits the soft loss has the gradient T · (q_T − p_T), the hard loss q − labels.
+
+    Args:
+        student_logits, teacher_logits: float (batch, classes).
+        labels: int64 (batch,).
+        alpha: in [0, 1], the soft loss's weight.
+        temperature: > 0.
+
+    Returns:
+        alpha · ‖soft‖ / (alpha · ‖soft‖ + (1 − alpha) · ‖hard‖), in [0, 1]; alpha where both gradients are 0.
+    """
+    soft = temperature * (soft_targets(student_logits, temperature) - soft_targets(teacher_logits, temperature))
+    hard = soft_targets(student_logits, 1.0) - F.one_hot(labels, student_logits.shape[1])
+    soft, hard = alpha * soft.norm().item(), (1 - alpha) * hard.norm().item()
+    return soft / (soft + hard) if soft + hard > 0 else alpha
+
+
 def hard_loss(student_logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:
     """Cross-entropy with the labels, averaged over the batch.
 

@@ -29,10 +29,10 @@ _STYLE = {
     "lines.linewidth": 2,
 }
 _LETTERS = {"fontfamily": "monospace"}  # for names of classes: I, l and 1 must look different
-_styled = matplotlib.rc_context(_STYLE)  # as a decorator: the style holds while a figure is made, and nowhere else
+styled = matplotlib.rc_context(_STYLE)  # as a decorator: the style holds while a figure is made, and nowhere else
 
 
-@_styled
+@styled
 def images(pictures: Tensor, titles: Sequence[str] = (), *, columns: int = 10, title: str = "") -> Figure:
     """Pictures in rows.
 
@@ -60,7 +60,7 @@ def images(pictures: Tensor, titles: Sequence[str] = (), *, columns: int = 10, t
     return figure
 
 
-@_styled
+@styled
 def lines(
     x: Sequence[float],
     series: Mapping[str, Sequence[float]],
@@ -98,7 +98,7 @@ def lines(
     return figure
 
 
-@_styled
+@styled
 def bars(
     shares: Mapping[str, Sequence[float]],
     classes: Sequence[str],
@@ -139,7 +139,7 @@ def bars(
     return figure
 
 
-@_styled
+@styled
 def matrix(values: Tensor, rows: Sequence[str], columns: Sequence[str], *, title: str, xlabel: str, ylabel: str) -> Figure:
     """A table of probabilities as shades, with the figures in the cells, in percent.
 
@@ -163,7 +163,7 @@ def matrix(values: Tensor, rows: Sequence[str], columns: Sequence[str], *, title
     return figure
 
 
-@_styled
+@styled
 def intervals(results: Mapping[str, tuple[float, float, float]], *, title: str, xlabel: str) -> Figure:
     """Means with their intervals, one line each, against zero.
 
@@ -188,7 +188,7 @@ def intervals(results: Mapping[str, tuple[float, float, float]], *, title: str, 
     return figure
 
 
-@_styled
+@styled
 def pairs(before: Sequence[float], after: Sequence[float], names: tuple[str, str], *, title: str, ylabel: str) -> Figure:
     """One line for each paired seed, from its first figure to its second.
 
@@ -210,7 +210,7 @@ def pairs(before: Sequence[float], after: Sequence[float], names: tuple[str, str
     return figure
 
 
-@_styled
+@styled
 def points(
     groups: Mapping[str, Iterable[tuple[float, float, str]]],
     *,
@@ -247,33 +247,6 @@ def points(
     ax.margins(x=0.12, y=0.12)
     if len(groups) > 1 or line:
         ax.legend()
-    return figure
-
-
-@_styled
-def runs(found: Sequence[tuple[float, float, float]], *, alone: float) -> Figure:
-    """Students by temperature and accuracy, shaded by alpha; the newest carries a ring and its figures.
-
-    Args:
-        found: (alpha, temperature, test accuracy in percent), at least one, the newest last.
-        alone: accuracy in percent of the student without a teacher, drawn as a line.
-
-    Returns:
-        A Figure.
-    """
-    figure, ax = _axes(f"{len(found)} student{'s' * (len(found) > 1)} so far", "temperature T", "test accuracy (%)")
-    alphas, temperatures, accuracies = zip(*found)
-    ax.axhline(alone, color="black", linestyle="--", linewidth=1.5)
-    ax.annotate("student alone", (1, alone), (-4, 5), xycoords=("axes fraction", "data"), textcoords="offset points", ha="right")
-    dots = ax.scatter(temperatures, accuracies, c=alphas, cmap="cividis", vmin=0, vmax=1, s=80)
-    figure.colorbar(dots, label="alpha")
-    ax.plot(temperatures[-1], accuracies[-1], "o", markersize=15, markerfacecolor="none", color=COLORS[1])
-    text = f"α = {alphas[-1]:g}, T = {temperatures[-1]:.3g}: {accuracies[-1]:.1f} %"
-    ax.annotate(text, (temperatures[-1], accuracies[-1]), (0, 13), textcoords="offset points", ha="center")
-    ax.set_xscale("log", base=2)
-    ax.set_xlim(0.35, 45)
-    ax.set_xticks((ticks := (0.5, 1, 2, 4, 8, 16, 32)), [f"{tick:g}" for tick in ticks])
-    ax.margins(y=0.2)
     return figure
 
 

@@ -1,0 +1,59 @@
+"""Fixtures of the browser tests: one browser, one JupyterLab, and a function that opens a notebook and runs it.
+
+Without a browser the tests are skipped with one line that tells how to get one; with CI=true that is a failure.
+"""
+
+import functools
+import os
+
+import harness
+import pytest
+
+find_browser = functools.cache(harness.find_browser)
+
+
+def pytest_report_collectionfinish(config, items):
+    """Says which browser it is, or how to get one."""
+    if not any("/browser/" in item.path.as_posix() for item in items):
+        return None
+    return f"browser: {find_browser() or harness.HOW_TO_GET_ONE}"
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    """JupyterLab for all browser tests; notebooks are copies."""
+    server = harness.Server(tmp_path_factory.mktemp("lab"))
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="module")
+def context(tmp_path_factory):
+    """A browser for the tests of one file: playwright's event loop must be gone before other tests run theirs."""
+    executable = find_browser()
+    if not executable:
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(harness.HOW_TO_GET_ONE)
+    with harness.browser(executable, tmp_path_factory.mktemp("profile")) as context:
+        yield context
+
+
+@pytest.fixture
+def lab(context, server):
+    """Opens a notebook (sources of its cells, or the name of one of the workbook's) and runs all of it.
+
+    An error of a panel's JavaScript that nobody caught fails the test at its end; a test that expects one clears
+    the notebook's `errors`.
+    """
+    opened = []
+
+    def open_and_run(source, *, parameters=None, timeout=120.0):
+        path = server.lesson(source, parameters or {}) if isinstance(source, str) else source
+        opened.append(notebook := harness.Notebook(context, server, path))
+        notebook.run_all(timeout)
+        return notebook
+
+    yield open_and_run
+    errors = [error for notebook in opened for error in notebook.errors]
+    for notebook in opened:
+        notebook.close()
+    assert not errors, errors

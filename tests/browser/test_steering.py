@@ -1,0 +1,184 @@
+"""The training panel in a browser: it is steered by keyboard and mouse while it trains, and stays usable."""
+
+import pytest
+
+SETUP = """
+import threading, torch
+from kdlab import bank, data, models, steer
+torch.set_num_threads(1)
+digits = data.load("digits")
+torch.manual_seed(0)
+known = bank.fill(models.build("mlp-64", digits.shape, 10), digits)
+few = bank.make(known.logits[:5], digits, indices=torch.arange(5), producer="a teacher of five images")
+def ours():
+    return [thread for thread in threading.enumerate() if thread.name.startswith("kdlab")]
+"""
+PANEL = "run = steer.panel(digits, {'teacher': known, 'few': few}, steps=300_000)\nrun"
+STEP = "run.history[-1].step if run.history else 0"
+PIXELS = "canvas => canvas.toDataURL()"
+
+
+class Panel:
+    """The panel's parts in the page, by the names of the design."""
+
+    def __init__(self, notebook):
+        self.notebook, self.page = notebook, notebook.page
+        self.root = self.page.locator(".kd-panel").last
+        self.canvas, self.status = self.root.locator("canvas.kd-curves"), self.root.locator(".kd-status")
+        self.canvas.wait_for()
+
+    def press(self, name):
+        self.root.locator(f"button.kd-{name}").click()
+
+    def handle(self, name):
+        return self.root.locator(f".kd-{name} .noUi-handle")
+
+    def says(self, words):
+        """Waits until the status begins with these words."""
+        self.page.wait_for_function(
+            "([node, words]) => node.textContent.startsWith(words)", arg=[self.status.element_handle(), words])
+
+    def readout(self, name):
+        """The number beside a slider."""
+        return float(self.root.locator(f".kd-{name} .widget-readout").inner_text())
+
+    def drag(self, name, share):
+        """Drags a slider's handle to a share of its track, with the mouse."""
+        start, track = self.handle(name).bounding_box(), self.root.locator(f".kd-{name} .noUi-base").bounding_box()
+        self.page.mouse.move(start["x"] + start["width"] / 2, start["y"] + start["height"] / 2)
+        self.page.mouse.down()
+        self.page.mouse.move(track["x"] + share * track["width"], track["y"] + track["height"] / 2, steps=5)
+        self.page.mouse.up()
+
+    def pixels(self):
+        return self.canvas.evaluate(PIXELS)
+
+
+@pytest.fixture
+def panel(lab):
+    return Panel(lab([SETUP, PANEL]))
+
+
+def used(notebook, name, value):
+    """Waits until a step of the loop has used this value of a knob: what the loop read, not what the slider shows."""
+    notebook.until(f"run.history and abs(run.history[-1].{name} - {value}) < 1e-9")
+    assert notebook.ask(f"run.log[-1][{name!r}]") == pytest.approx(value)
+
+
+def test_the_loop_uses_what_keyboard_and_mouse_turn_while_a_second_cell_runs(panel):
+    notebook = panel.notebook
+    before = panel.pixels()
+    panel.press("start")
+    panel.says("training")
+    first = notebook.until(STEP)
+
+    panel.handle("alpha").press("ArrowLeft")  # 1 → 0.95
+    panel.handle("alpha").press("ArrowLeft")
+    used(notebook, "alpha", 0.9)
+    panel.handle("temperature").press("ArrowRight")  # 4 → 2 ** 2.25
+    used(notebook, "temperature", 2**2.25)
+    for name, share, low, high in (("alpha", 0.25, 0.15, 0.35), ("temperature", 0.1, 0.25, 1.0)):
+        panel.drag(name, share)
+        shown = panel.readout(name)
+        assert low <= shown <= high
+        notebook.until(f"abs(run.history[-1].{name} - {shown}) < 0.006")  # two decimals are shown
+
+    place = notebook.add("print(6 * 7, run.state, run.history[-1].step)")  # a second cell, while the first one's run goes on
+    answer, state, second = notebook.text(place).split()
+    assert (answer, state) == ("42", "training") and first < int(second) < notebook.until(f"({STEP}) > {second} and {STEP}")
+    steps = [entry["step"] for entry in notebook.ask("run.log")]
+    assert len(steps) >= 5 and steps == sorted(set(steps)) and steps[0] == 1
+    assert panel.pixels() != before
+    notebook.page.wait_for_timeout(1500)
+    notebook.photograph("training-panel", ".kd-panel")
+
+
+def test_pause_holds_the_step_count_step_adds_one_and_stop_ends_the_thread(panel):
+    notebook = panel.notebook
+    panel.press("start")
+    notebook.until(f"({STEP}) > 20")
+    panel.press("pause")
+    panel.says("paused")
+    held = notebook.ask(STEP)
+    drawn = panel.pixels()
+    notebook.page.wait_for_timeout(700)
+    assert notebook.ask(STEP) == held and panel.pixels() == drawn
+    for more in (1, 2):
+        panel.press("step")
+        notebook.until(f"({STEP}) == {held + more}")
+    notebook.page.wait_for_timeout(300)
+    assert notebook.ask(STEP) == held + 2 and panel.pixels() != drawn
+    panel.press("pause")  # now named Resume
+    notebook.until(f"({STEP}) > {held + 20}")
+    panel.press("stop")
+    panel.says("stopped")
+    assert notebook.ask("ours()") == []
+    panel.press("start")
+    panel.says("training")
+    assert notebook.ask("len(ours())") == 1 and notebook.ask("len(run.finished)") in (0, 1)
+
+
+def test_enter_on_a_focused_button_presses_it(panel):
+    start = panel.root.locator("button.kd-start")
+    start.focus()
+    panel.page.keyboard.press("Enter")
+    panel.says("training")
+    stop = panel.root.locator("button.kd-stop")
+    stop.focus()
+    panel.page.keyboard.press("Enter")
+    panel.says("stopped")
+    assert panel.notebook.ask("ours()") == []
+
+
+def test_running_the_cell_again_ends_the_old_run(panel):
+    notebook = panel.notebook
+    panel.press("start")
+    panel.says("training")
+    notebook.ask("globals().update(old=run)")
+    notebook.again(1)
+    assert notebook.ask("(old is run, old.state, ours(), run.state)") == (False, "stopped", [], "ready")
+    fresh = Panel(notebook)
+    fresh.press("start")
+    fresh.says("training")
+    assert notebook.ask("len(ours())") == 1
+
+
+def test_after_a_kernel_restart_run_all_gives_a_panel_that_works(panel):
+    notebook = panel.notebook
+    panel.press("start")
+    panel.says("training")
+    notebook.restart()
+    notebook.run_all()
+    assert notebook.ask("(ours(), run.state)") == ([], "ready")
+    fresh = Panel(notebook)
+    fresh.press("start")
+    fresh.says("training")
+    fresh.handle("alpha").press("ArrowLeft")
+    used(notebook, "alpha", 0.95)
+
+
+def test_an_error_in_the_run_is_shown_and_the_panel_stays_usable(panel):
+    notebook, page = panel.notebook, panel.page
+    panel.root.locator(".kd-teacher select").select_option("few")  # its bank lacks most images
+    panel.press("start")
+    panel.says("failed")
+    said = panel.status.inner_text()
+    assert "IndexError" in said and len(said) > 30
+    notebook.photograph("training-panel-error", ".kd-panel")
+    panel.root.locator(".kd-teacher select").select_option("teacher")
+    panel.press("start")
+    panel.says("training")
+    notebook.add("kept, digits.train.labels[:] = digits.train.labels.clone(), 99")  # labels that no class has
+    panel.says("failed after step ")
+    assert "Error: " in panel.status.inner_text()  # of the step, or of the picture that comes before it
+    notebook.add("digits.train.labels[:] = kept")
+    panel.press("start")
+    panel.says("training")
+    panel.handle("alpha").press("ArrowLeft")
+    used(notebook, "alpha", 0.95)
+    assert page.locator(".kd-panel").count() == 1
+
+
+def test_run_all_goes_on_in_order_while_a_cell_waits_for_the_run(lab):
+    notebook = lab([SETUP, PANEL.replace("300_000", "40"), "run.wait()", "print(run.state, run.history[-1].step)"])
+    assert notebook.text(3) == "finished 40\n"
