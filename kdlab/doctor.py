@@ -85,18 +85,19 @@ def _packages(wanted: list) -> list[Line]:
                 continue
             seen.add(need.name)
             optional = extra not in ("", "lab")
+            advice = INSTALL if extra in ("", "lab", "test") else INSTALL.replace("lab", extra, 1).replace("test", extra)
             try:
                 version = metadata.version(need.name)
             except metadata.PackageNotFoundError:
                 finding = f"{need.name} is not installed" + f" (extra {extra!r})" * optional
-                others.append(("optional" if optional else "missing", finding, INSTALL))
+                others.append(("optional" if optional else "missing", finding, advice))
                 continue
             if need.specifier.contains(version, prereleases=True):
                 fitting.append(f"{need.name} {version}")
             else:
                 known = KNOWN_BAD.get(need.name, "")
                 finding = f"{need.name} {version} is installed, kdlab wants {need.specifier}{known}"
-                others.append(("optional" if optional else "wrong", finding, INSTALL))
+                others.append(("optional" if optional else "wrong", finding, advice))
     return [("ok", ", ".join(fitting), "")] * bool(fitting) + others
 
 

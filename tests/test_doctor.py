@@ -77,6 +77,13 @@ def test_versions_that_do_not_pair_are_named_though_they_import(disguise, capsys
     assert "torch 2.13.0+cpu and torchvision" in text and "do not fit together (torchvision wants torch" in text
 
 
+def test_an_extra_that_is_missing_is_optional_and_has_its_own_remedy(disguise, capsys):
+    disguise(voila=None)
+    status, text = report(capsys)
+    assert status == 0
+    assert "optional voila is not installed (extra 'dashboard') → make dashboard, or" in text and "'.[dashboard]'" in text
+
+
 @pytest.mark.parametrize("package", ["jupyterlab", "torch", "torchvision", "scikit-learn", "ipywidgets"])
 def test_a_missing_package_is_named_with_its_remedy(disguise, capsys, package):
     disguise(**{package: None})
