@@ -135,16 +135,30 @@ def save(bank: Bank, path: str | Path) -> None:
     """
     from safetensors.torch import save as to_bytes
 
-    path = Path(path)
     text = json.dumps({"version": VERSION} | {key: getattr(bank, key) for key in _TEXTS}, sort_keys=True)
     tensors = {"logits": bank.logits.cpu().contiguous(), "indices": bank.indices.cpu().contiguous()}
+    write_whole("bank", path, to_bytes(tensors, {_KEY: text}))
+
+
+def write_whole(what: str, path: str | Path, content: bytes) -> None:
+    """Writes a file to a temporary name in its folder and renames it, so that it is there whole or not at all.
+
+    Args:
+        what: the file's kind, for the error's sentence.
+        path: the file; its folder is made where it is missing.
+        content: all of it.
+
+    Raises:
+        OSError: the disk is full or the folder cannot be written; nothing half-written remains.
+    """
+    path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=".saving-") as folder:
-            (Path(folder) / path.name).write_bytes(to_bytes(tensors, {_KEY: text}))
+            (Path(folder) / path.name).write_bytes(content)
             os.replace(Path(folder) / path.name, path)
     except OSError as error:
-        raise OSError(f"could not write the bank {path}: {error}; nothing was changed there") from None
+        raise OSError(f"could not write the {what} {path}: {error}; nothing was changed there") from None
 
 
 def load(path: str | Path, dataset: Dataset, *, split: str = "train") -> Bank:

@@ -7,7 +7,6 @@ import contextlib
 import math
 import os
 import signal
-import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from kdlab.bank import Bank
+from kdlab.bank import Bank, write_whole
 from kdlab.data import Dataset, augment, batches
 from kdlab.evaluation import evaluate
 from kdlab.losses import soft_loss
@@ -230,17 +229,10 @@ def save_checkpoint(model: nn.Module, path: str | Path) -> None:
     Raises:
         OSError: the disk is full or the folder cannot be written; nothing half-written remains.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     weights = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()}
-    try:
-        (path := Path(path)).parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".saving-") as folder:
-            save_file(weights, Path(folder) / path.name)
-            os.replace(Path(folder) / path.name, path)
-    except (OSError, SafetensorError) as error:
-        raise OSError(f"could not write the checkpoint {path}: {error}; nothing was changed there") from None
+    write_whole("checkpoint", path, save(weights))
 
 
 def load_checkpoint(model: nn.Module, path: str | Path) -> nn.Module:
