@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from kdlab import models
-from kdlab.bank import Bank
+from kdlab.bank import Bank, write_whole
 from kdlab.data import Dataset
 from kdlab.training import Knobs, Step, distil
 
@@ -245,12 +245,14 @@ def save(session: Session, path: str | Path, name: str = "") -> None:
         session: any; a run that still trains is written as far as it is.
         path: the file; its folder is made where it is missing.
         name: a name for people.
+
+    Raises:
+        OSError: the disk is full or the folder cannot be written; nothing half-written remains.
     """
     curves = {key: [getattr(step, key) for step in session.history] for key in ("step", "loss", "soft", "hard")}
     data = {"version": VERSION, "name": name, "dataset": session.dataset.name, **asdict(session.choice),
             "state": session.state, "log": session.log, "accuracy": session.accuracies, "curves": curves}
-    (path := Path(path)).parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(data), encoding="utf-8")
+    write_whole("run", path, json.dumps(data).encode())
 
 
 def load(path: str | Path) -> tuple[Choice, list[dict]]:
