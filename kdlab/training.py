@@ -4,6 +4,7 @@ Whoever consumes it decides what a step means: a progress bar, a panel, a test. 
 """
 
 import contextlib
+import inspect
 import math
 import os
 import signal
@@ -16,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from kdlab import devices
 from kdlab.bank import Bank, write_whole
 from kdlab.data import Dataset, augment, batches
 from kdlab.evaluation import evaluate
@@ -83,13 +85,13 @@ def distil(
     evaluate_every: int = 0,
     record_every: int = 1,
     optimizer: Callable = torch.optim.AdamW,
-    autocast: torch.dtype | None = None,
+    schedule: Callable[[int, int], float] | None = None,
+    settings: devices.Settings | None = None,
 ) -> Iterator[Step]:
     """Trains a student step by step, and yields a record of each.
 
-    The learning rate rises linearly over the first tenth of the steps and falls to zero along a cosine. A step is
-    never cut in two: Ctrl-C is held back until it is done, and closing the generator leaves the student in eval
-    mode with the weights of its last step.
+    A step is never cut in two: Ctrl-C is held back until it is done, and closing the generator leaves the student
+    in eval mode with the weights of its last step.
 
     Args:
         student: on the data set's device; trained in place.
@@ -106,7 +108,9 @@ def distil(
         seed: of the batches' order and of the augmentation, not of the weights.
         evaluate_every: evaluates on the test split each so many steps and after the last one; 0 for never.
         record_every: yields each so many steps and the last one; larger values spare an accelerator the waiting.
-        autocast: torch.bfloat16 to run the forward pass in it; see `kdlab.devices.autocast_dtype`.
+        schedule: maps (step, steps) to the share of knobs.lr; None for `warm_cosine`.
+        settings: memory format, precision and optimizer; None for those of `kdlab.devices.fast`,
+            `devices.Settings()` for plain float32.
 
     Yields:
         Step.
@@ -126,7 +130,12 @@ def distil(
     stored = teacher.lookup(chosen).to(device) if isinstance(teacher, Bank) else None  # (n, classes)
     chosen = chosen.to(device)
     generator = torch.Generator(device).manual_seed(seed)
-    optimizer = optimizer(student.parameters(), lr=knobs.lr, weight_decay=weight_decay)
+    settings = settings or devices.fast(student, device)
+    schedule = schedule or warm_cosine
+    if settings.channels_last:
+        student.to(memory_format=torch.channels_last)
+    fused = {"fused": True} if settings.fused and "fused" in inspect.signature(optimizer).parameters else {}
+    optimizer = optimizer(student.parameters(), lr=knobs.lr, weight_decay=weight_decay, **fused)
     done = 0
     try:
         for number in range(1, steps + 1):
@@ -138,8 +147,11 @@ def distil(
                 images, labels = dataset.train.images[chosen[place]], dataset.train.labels[chosen[place]]
                 if augmented:
                     images = augment(images, generator=generator)
+                if settings.channels_last:
+                    images = images.contiguous(memory_format=torch.channels_last)
                 images = dataset.normalize(images)  # (batch, channels, height, width)
-                with torch.autocast(device.type, autocast, enabled=autocast is not None):
+                # around the forward pass alone: one autocast around the loop would keep stale casts of the weights
+                with torch.autocast(device.type, settings.autocast, enabled=settings.autocast is not None):
                     targets = _ask(teacher, images) if stored is None else stored[place]  # (batch, classes) or None
                     logits = student(images)  # (batch, classes)
                 logits = logits.float()
@@ -163,7 +175,7 @@ def distil(
     except KeyboardInterrupt:
         raise KeyboardInterrupt(done) from None
     finally:
-        student.eval()
+        student.to(memory_format=torch.contiguous_format).eval()
 
 
 def train(model: nn.Module, dataset: Dataset, *, lr: float = 3e-3, steps: int, **options) -> Iterator[Step]:
@@ -203,7 +215,7 @@ def finish(stepper: Iterable[Step], total: int | None = None) -> list[Step]:
     return history
 
 
-def schedule(step: int, steps: int) -> float:
+def warm_cosine(step: int, steps: int) -> float:
     """The share of the peak learning rate: a linear rise over the first tenth, then a cosine towards zero.
 
     Args:
