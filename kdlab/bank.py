@@ -102,7 +102,7 @@ def make(
 
 
 def fill(teacher: nn.Module, dataset: Dataset, *, split: str = "train", producer: str | None = None) -> Bank:
-    """Asks a teacher once about every image of a split.
+    """Asks a teacher once about every image of a split, with the settings of `kdlab.devices.fast`.
 
     Args:
         teacher: on the data set's device; its mode is restored.
@@ -115,10 +115,12 @@ def fill(teacher: nn.Module, dataset: Dataset, *, split: str = "train", producer
     Raises:
         ValueError: logits that do not fit the data set, or are not finite.
     """
+    from kdlab import devices
     from kdlab.evaluation import predict
 
+    settings = devices.fast(teacher, dataset.train.images.device)
     producer = producer or f"torch {torch.__version__} {type(teacher).__name__}"
-    return make(predict(teacher, dataset, split), dataset, split=split, producer=producer)
+    return make(predict(teacher, dataset, split, settings=settings), dataset, split=split, producer=producer)
 
 
 def save(bank: Bank, path: str | Path) -> None:
