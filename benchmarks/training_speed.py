@@ -41,12 +41,14 @@ class Pictures(TensorDataset):
         return self.transform(to_pil_image(image)), label
 
 
+def to_tensor(dataset) -> transforms.Compose:
+    return transforms.Compose([transforms.ToTensor(), transforms.Normalize(dataset.mean.tolist(), dataset.std.tolist())])
+
+
 def usual(model, dataset, teacher=None):
     """The usual loop, endless: yields after each step."""
     pictures = Pictures(dataset.train.images, dataset.train.labels)
-    pictures.transform = transforms.Compose([
-        transforms.ToTensor(), transforms.Normalize(dataset.mean.tolist(), dataset.std.tolist()),
-    ])
+    pictures.transform = to_tensor(dataset)
     draws = RandomSampler(pictures, replacement=True, num_samples=10**7)  # one endless epoch: no start-up in between
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     model.train()

@@ -150,7 +150,7 @@ def fast(
 ) -> Settings:
     """The settings that make a training of this model fast on this device, each by a rule, with its reason.
 
-    The factors in the reasons were measured by `benchmarks/training_speed.py`; results/ holds them.
+    What they gain is measured by benchmarks/training_speed.py: results/ has the factors, with them and without.
 
     Args:
         model: whose layers decide.
