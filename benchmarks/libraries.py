@@ -95,7 +95,8 @@ def main() -> None:
 
         def ours(teacher, **settings):
             options = dict(steps=10**9, batch_size=BATCH, optimizer=torch.optim.Adam, **settings)
-            return distil(build("student"), glyphs, Knobs(ALPHA, TEMPERATURE, 1e-3), teacher=teacher, **options)
+            knobs = Knobs(ALPHA, TEMPERATURE, 1e-3)
+            return distil(build("student"), glyphs, knobs, teacher=teacher, schedule=lambda step, steps: 1.0, **options)
 
         teacher = build("teacher")
         loops = {

@@ -72,7 +72,8 @@ def ours(model, dataset, answers=None, **off):
     """kdlab's loop, endless."""
     settings = devices.fast(model, "cpu", **off)
     knobs = Knobs(ALPHA if answers else 0.0, TEMPERATURE, 1e-3)
-    return distil(model, dataset, knobs, teacher=answers, steps=10**9, batch_size=BATCH, settings=settings, optimizer=torch.optim.Adam)
+    options = dict(steps=10**9, batch_size=BATCH, settings=settings, optimizer=torch.optim.Adam)
+    return distil(model, dataset, knobs, teacher=answers, schedule=lambda step, steps: 1.0, **options)
 
 
 def steps(loop, count: int) -> int:
