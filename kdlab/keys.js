@@ -1,5 +1,5 @@
-// Unseen in a box of class kd-panel: ipywidgets' controls keep the keys typed into them, and sliders get a name.
-// JupyterLab asks only the focused element whether it may take a key; ipywidgets names no slider's handle.
+// Unseen in a box of class kd-panel: ipywidgets' controls keep the keys typed into them, sliders and images get a name.
+// JupyterLab asks only the focused element whether it may take a key; ipywidgets names neither handle nor image.
 
 function mark({ target }) {
   if (target.dataset.lmSuppressShortcuts) return;
@@ -13,10 +13,17 @@ function mark({ target }) {
   speak();
 }
 
-function render({ el }) {
-  const find = (box) => box ? box.addEventListener("focusin", mark)
-    : requestAnimationFrame(() => find(el.closest(".kd-panel"))); // until it has been put into the box
-  find(el.closest(".kd-panel"));
+function render({ model, el }) {
+  let box = null;
+  const tell = () => box.querySelectorAll("img").forEach((image) => { image.alt = model.get("picture"); });
+  const find = () => {
+    box = el.closest(".kd-panel");
+    if (!box) return requestAnimationFrame(find); // until it has been put into the box
+    box.addEventListener("focusin", mark);
+    model.on("change:picture", tell);
+    tell();
+  };
+  find();
 }
 
 export default { render };
