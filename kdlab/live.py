@@ -83,7 +83,7 @@ class Panel(widgets.VBox):
 
     def fail(self, error: Exception) -> None:
         """Shows what went wrong in place of the sentence."""
-        self.message.value = f'<b role="alert">{type(error).__name__}: {html.escape(str(error))}</b>'
+        self.message.value = f'<b role="alert">⚠ {type(error).__name__}: {html.escape(str(error))}</b>'
 
     def _repr_mimebundle_(self, **kwargs):
         bundle = super()._repr_mimebundle_(**kwargs)

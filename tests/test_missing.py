@@ -156,7 +156,7 @@ def test_an_error_on_the_way_is_shown_and_the_panel_stays_usable(panel, training
     training.error = ValueError("bad <look>")
     panel.button.click()
     until(lambda: not ours(), "the end")
-    assert panel.message.value == '<b role="alert">ValueError: bad &lt;look&gt;</b>'
+    assert panel.message.value == '<b role="alert">⚠ ValueError: bad &lt;look&gt;</b>'
     training.error = None
     panel.button.click()
     until(lambda: not ours(), "the end")

@@ -113,7 +113,7 @@ def test_another_choice_stop_and_an_error_end_the_run_and_leave_the_panel_usable
     panel.says("stopped after step")
     notebook.ask("broken.append(ValueError('an <error> on the way'))")
     panel.enter("go")
-    panel.says("ValueError: an <error> on the way")
+    panel.says("⚠ ValueError: an <error> on the way")
     assert panel.message.locator("[role=alert]").count() == 1 and notebook.ask("ours()") == []
     notebook.photograph("missing-digit-error", ".kd-panel")
     panel.enter("go")
