@@ -56,7 +56,7 @@ class Run(widgets.VBox):
         self.choices = controls.choices(choice, students, self.teachers, len(dataset.train))
         self.buttons, self.name = controls.buttons({name: getattr(self, name) for name in controls.PRESSES})
         rows = [self.choices.values(), self.sliders.values(), (*self.buttons.values(), self.name)]
-        rows = [widgets.HBox([*row], layout={"flex_flow": "row wrap"}) for row in rows]
+        rows = [widgets.HBox([*row], layout={"flex_flow": "row wrap", "grid_gap": "0 12px"}) for row in rows]
         super().__init__([*rows, self.canvas, controls.Keys(layout={"display": "none"})])
         self.add_class("kd-panel")
         _OPEN.add(self)

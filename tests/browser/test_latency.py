@@ -46,6 +46,7 @@ def test_a_press_measures_what_the_keyboard_chose_and_adds_it_to_bars_and_words(
     assert len(told) == 3 and all(line.startswith(f"{model}, cpu, 1 thread") and f"batch {batch}: {time}" in line
                                   for line, (model, batch, time) in zip(told, rows))
     assert said.locator("[role=status]").count() == 1
+    page.wait_for_function("document.activeElement?.matches('.kd-latency-measure:not(:disabled)')")  # Enter measures again
     drawn = notebook.ask("bytes(panel.picture.value)")
     for _ in range(100):
         if shown(root) == drawn:
