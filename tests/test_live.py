@@ -53,6 +53,20 @@ def test_a_panel_holds_what_keeps_its_keys_from_jupyterlab():
     assert "kd-panel" in panel._dom_classes and isinstance(panel.children[-1], live.Keys)
 
 
+def test_a_screen_reader_hears_the_titles_of_the_figure():
+    def draw(level):
+        figure = Figure((2, 1))
+        figure.suptitle("above")
+        for ax, title in zip(figure.subplots(1, 2), ("left", f"level {level}")):
+            ax.set_title(title, loc="left")
+        return figure
+
+    panel = live.Panel(draw, level=widgets.IntSlider(3))
+    assert panel.children[-1].picture == "figure. above. left. level 3"
+    panel.controls["level"].value = 7
+    assert panel.children[-1].picture == "figure. above. left. level 7"
+
+
 def test_the_output_holds_a_picture_and_a_text_that_does_not_vary():
     bundles = [live.Panel(lambda level: Figure((2, 1)), level=widgets.IntSlider())._repr_mimebundle_() for _ in "ab"]
     for bundle in bundles:
@@ -122,21 +136,6 @@ def test_the_explorers_output_holds_its_picture_and_a_text_that_does_not_vary(ex
     assert base64.b64decode(bundle["image/png"]).startswith(b"\x89PNG")
     assert bundle["text/plain"] == "a panel with image, temperature, logits"
     assert "application/vnd.jupyter.widget-view+json" in bundle
-
-
-def test_the_missing_class_panel_trains_for_the_chosen_class(figures):
-    asked = []
-
-    def run(missing, temperature):
-        asked.append((missing, temperature))
-        return {"alone": [1.0, 0.0], "distilled": [0.9, 0.8]}
-
-    panel = live.missing_class(run, ["a", "b"], missing=1)
-    panel.controls["missing"].value = 0
-    panel.controls["temperature"].value = 2.0
-    assert asked == [(1, 4.0), (0, 4.0), (0, 2.0)]
-    assert [bar.get_height() for bar in figures[-1].axes[0].patches] == [1.0, 0.0, 0.9, 0.8]
-    assert "No a in training" in figures[-1].axes[0].get_title(loc="left")
 
 
 @pytest.fixture
