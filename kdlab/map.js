@@ -46,7 +46,7 @@ function render({ model, el }) {
         "data-cell": `${i} ${j}`,
       });
       button.style.background = `rgb(0 114 178 / ${shades[i][j]})`;
-      button.classList.toggle("kd-dark", shades[i][j] > 0.55);
+      button.classList.toggle("kd-dark", shades[i][j] > 0.85);
       button.addEventListener("click", () => select(i, j));
       return button;
     });
