@@ -6,7 +6,7 @@ from kdlab import check_labs
 
 
 def without_t2(alpha, temperature):
-    soft = alpha / temperature**2
+    soft = alpha * temperature**2
     return soft / (soft + 1 - alpha)
 
 
@@ -18,10 +18,10 @@ def chosen(here, there):
 CASES = [
     (check_labs.alpha_without_t2, without_t2, "✓"),
     (check_labs.alpha_without_t2, lambda a, t: None, "not attempted"),
-    (check_labs.alpha_without_t2, lambda a, t: a / t**2, "points elsewhere"),
-    (check_labs.alpha_without_t2, lambda a, t: a * t**2, "do the weights sum to 1"),
-    (check_labs.alpha_without_t2, lambda a, t: a / (a + (1 - a) / t**2), "points elsewhere"),
-    (check_labs.alpha_without_t2, lambda a, t: a / t**2 / (a / t**2 + 1), "alpha stays"),
+    (check_labs.alpha_without_t2, lambda a, t: a * t**2, "let both weights sum to 1"),
+    (check_labs.alpha_without_t2, lambda a, t: a, "points elsewhere"),
+    (check_labs.alpha_without_t2, lambda a, t: a / (a + (1 - a) * t**2), "points elsewhere"),  # the other direction
+    (check_labs.alpha_without_t2, lambda a, t: a * t**2 / (a * t**2 + 1), "alpha stays"),
     (check_labs.chosen_and_reported, chosen, "✓"),
     (check_labs.chosen_and_reported, lambda a, b: None, "not attempted"),
     (check_labs.chosen_and_reported, lambda a, b: (int(a.mean(0).argmax()), a.mean(0).max()), "the luck is still in it"),
