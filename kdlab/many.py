@@ -16,15 +16,14 @@ from kdlab.evaluation import evaluate
 from kdlab.training import Knobs, Step, schedule, unbroken
 
 _LAYERS = (nn.Linear, nn.Flatten, nn.ReLU, nn.GELU, nn.SiLU, nn.Tanh, nn.Sigmoid, nn.Identity)
-_BUSY = 1e8  # multiply-adds of one student's forward pass that fill one CPU thread by themselves
+_BUSY = 1e8  # multiply-adds of one student's forward pass from which a stack gains nothing; measured, see `how`
 
 
 def how(student: nn.Module, images: int) -> tuple[str, str]:
     """Which way is faster for students of this kind, and why.
 
-    Measured on one thread with 25 students: at once 10 to 20 times faster below a million multiply-adds a step, 1.4
-    times at 15 million, 0.9 times at 300 million. For CNNs torch.func.vmap gave 0.8 to 1.3 times the speed of one by
-    one. `benchmarks/many_students.py` measures it again.
+    Measured on one thread with 25 students: at once 6 to 20 times faster below a million multiply-adds a step, 1.4 times
+    at 15 million, 0.9 times at 300 million; for CNNs torch.func.vmap gave 0.8 to 1.3 times the speed of one by one.
 
     Args:
         student: one of them.
@@ -59,16 +58,16 @@ def distil(
     """Trains many students step by step, as `training.distil` trains each, and yields a record of each step.
 
     The weights are stacked, one matrix product a layer serves all students, and the sum of their losses gives each
-    its own gradient; AdamW works on each number by itself, so one serves all. In float64 the weights agree with one
-    by one to 1e-10. Closing the generator leaves all students in eval mode with the weights of their last step.
+    its own gradient; AdamW works on each number by itself. In float64 the weights agree with one by one to 1e-10.
+    Closing the generator leaves all students in eval mode with the weights of their last step.
 
     Args:
         students: of one architecture, on the data set's device, each a module of its own; trained in place.
         dataset: one for all, or one for each student, of the same shape.
         knobs: one for each student, read once per step; alpha = 0 is a student alone.
         teacher: a bank for all, or one for each student.
-        steps, batch_size, weight_decay, evaluate_every, record_every: as in `training.distil`, for all.
-        indices: int64 (n,) for all students, or (students, n): the images of the training split to use; None for all.
+        steps, batch_size, weight_decay, evaluate_every, record_every: as in `training.distil`.
+        indices: int64 (n,) for all, or (students, n): the images of the training split to use; None for all images.
         seed: of the batches' order, one for all or one for each student.
         way: "at once" or "one by one"; None takes what `how` says.
 
@@ -91,8 +90,8 @@ def distil(
         raise ValueError("each teacher must be a Bank; make it once with kdlab.bank.fill")
     chosen = torch.arange(len(data[0].train)) if indices is None else indices.cpu()  # (n,) or (students, n)
     chosen = chosen.expand(len(students), -1)
-    options = dict(steps=steps, batch_size=batch_size, weight_decay=weight_decay)
-    options |= dict(evaluate_every=evaluate_every, record_every=record_every)
+    options = dict(steps=steps, batch_size=batch_size, weight_decay=weight_decay, evaluate_every=evaluate_every)
+    options["record_every"] = record_every
     best, why = how(students[0], min(batch_size or chosen.shape[1], chosen.shape[1]))
     if way not in (None, "at once", "one by one") or (way == "at once" and _foreign(students[0])):
         raise ValueError(f"way must be 'at once', 'one by one' or None, got {way!r} where {why}")
@@ -102,16 +101,14 @@ def distil(
     return zip(*(training.distil(s, d, k, teacher=b, seed=n, indices=i, **options) for s, d, k, b, n, i in each), strict=True)
 
 
-def _at_once(
-    students, data, knobs, banks, seeds, chosen, *, steps, batch_size, weight_decay, record_every, evaluate_every
-) -> Iterator[tuple[Step, ...]]:
+def _at_once(students, data, knobs, banks, seeds, chosen, *, steps, batch_size, weight_decay, record_every, evaluate_every):
     count, layers = len(students), list(students[0])
     stack = [torch.stack([w.detach() for w in same]).requires_grad_() for same in zip(*(s.parameters() for s in students))]
     for i, student in enumerate(students):
         for own, all_of_them in zip(student.parameters(), stack):
             own.data = all_of_them.data[i]  # a view: the student is up to date after each step
     device, dtype = stack[0].device, stack[0].dtype
-    optimizer = torch.optim.AdamW(stack, weight_decay=weight_decay, fused=device.type in ("cpu", "cuda", "mps", "xpu"))
+    optimizer = torch.optim.AdamW(stack, weight_decay=weight_decay, fused=device.type != "xla")
     feeds, which = _feeds(data, banks, seeds, chosen, batch_size, device, dtype)
     whole = batch_size is None or batch_size >= chosen.shape[1]  # the same images in every step
     done, before = 0, None
@@ -137,8 +134,8 @@ def _at_once(
                 recorded = number % record_every == 0 or number == steps
                 values = torch.stack([loss, soft, hard], 1).tolist() if recorded else []
                 if bad := [i for i, numbers in enumerate(values) if not all(map(math.isfinite, numbers))]:
-                    what = f"the loss of student {bad[0]} is not finite at step {number} with {now[bad[0]]}"
-                    raise FloatingPointError(f"{what}; try a smaller lr")
+                    which_one = f"student {bad[0]} is not finite at step {number} with {now[bad[0]]}"
+                    raise FloatingPointError(f"the loss of {which_one}; try a smaller lr")
                 optimizer.zero_grad(set_to_none=True)
                 loss.sum().backward()
                 optimizer.param_groups[0]["lr"] = peak * schedule(number, steps)
@@ -161,10 +158,9 @@ def _at_once(
                 own.data = own.data.clone()  # its own memory again, not a part of everyone's
 
 
+# Students with the same data, bank, seed and images share a feed; `which` says whose is whose.
 def _feeds(data, banks, seeds, chosen, batch_size, device, dtype) -> tuple[list[Iterator], Tensor]:
-    """A generator of (images, labels, targets) for each different combination, and the one that each student uses."""
-    made: dict[tuple, Iterator] = {}
-    which = []
+    made, which = {}, []
     for dataset, bank, seed, indices in zip(data, banks, seeds, chosen):
         key = (id(dataset), id(bank), seed, tuple(indices.tolist()))
         if key not in made:
@@ -195,12 +191,12 @@ def _forward(layers: Sequence[nn.Module], stack: Sequence[Tensor], x: Tensor) ->
 
 def _foreign(student: nn.Module) -> str:
     """The first part that `_forward` cannot do for all students, or an empty text."""
-    layers = student if type(student) is nn.Sequential else [student]
-    return next((type(x).__name__ for x in layers if x is student or type(x) not in _LAYERS), "")
+    if type(student) is not nn.Sequential:
+        return type(student).__name__
+    return next((type(layer).__name__ for layer in student if type(layer) not in _LAYERS), "")
 
 
 def _one_each(given, count: int) -> list:
-    each = list(given) if isinstance(given, Sequence) else [given] * count
-    if len(each) != count:
-        raise ValueError(f"dataset, teacher and seed must be one for all or one for each of {count} students, got {len(each)}")
-    return each
+    if isinstance(given, Sequence) and len(given) != count:
+        raise ValueError(f"dataset, teacher and seed must be one for all or one for each of {count} students, got {len(given)}")
+    return list(given) if isinstance(given, Sequence) else [given] * count

@@ -153,7 +153,7 @@ def matrix(values: Tensor, rows: Sequence[str], columns: Sequence[str], *, title
         A Figure.
     """
     means, gains = (values[..., 0], True) if values.dim() == 3 else (values, False)
-    figure, ax = _axes(title, xlabel, ylabel, size=(8.4, 1.3 + 0.62 * len(rows)) if gains else (7.2, 6))
+    figure, ax = _axes(title, xlabel, ylabel, size=(7.6, 1.1 + 0.56 * len(rows)) if gains else (7.2, 6))
     low, high = (min(0.0, means.min().item()), max(0.0, means.max().item())) if gains else (0.0, 1.0)
     ax.imshow(means.cpu().numpy(), cmap="Blues", vmin=low, vmax=high, aspect="auto" if gains else "equal")
     ax.set_xticks(range(len(columns)), columns, **_LETTERS)

@@ -172,6 +172,7 @@ def test_one_by_one_is_the_loop_itself(digits, name):
     for i, (other, k) in enumerate(zip(others, knobs)):
         assert list(training.distil(other, dataset, k, teacher=stored, steps=5, indices=FEW)) == [s[i] for s in ours]
         assert all(torch.equal(a, b) for a, b in zip(students[i].state_dict().values(), other.state_dict().values()))
+        assert not students[i].training
 
 
 def test_how_says_which_way_and_why():
