@@ -32,8 +32,8 @@ def how(student: nn.Module, images: int) -> tuple[str, str]:
     Returns:
         ("at once" or "one by one", the reason in a sentence).
     """
-    if foreign := _foreign(student):
-        return "one by one", f"only linear and elementwise layers gain by a batched product, and there is {foreign}"
+    if kind := _foreign(student):
+        return "one by one", f"only linear and elementwise layers gain by a batched product, and there is {kind}"
     work = images * sum(layer.weight.numel() for layer in student if type(layer) is nn.Linear)
     if work > _BUSY:
         return "one by one", f"with {work / 1e6:.0f} million multiply-adds a step, one student keeps the processor busy"
@@ -86,12 +86,12 @@ def distil(
     if len(set(students)) < len(students) or len({repr(student) for student in students}) > 1:
         raise ValueError("students must be of one architecture, and each a module of its own")
     data, banks, seeds = (_one_each(given, len(students)) for given in (dataset, teacher, seed))
-    if not all(isinstance(bank, Bank) for bank in banks):
+    if not all(type(bank) is Bank for bank in banks):
         raise ValueError("each teacher must be a Bank; make it once with kdlab.bank.fill")
     chosen = torch.arange(len(data[0].train)) if indices is None else indices.cpu()  # (n,) or (students, n)
     chosen = chosen.expand(len(students), -1)
-    options = dict(steps=steps, batch_size=batch_size, weight_decay=weight_decay, evaluate_every=evaluate_every)
-    options["record_every"] = record_every
+    options = dict(steps=steps, batch_size=batch_size, weight_decay=weight_decay)
+    options |= dict(evaluate_every=evaluate_every, record_every=record_every)
     best, why = how(students[0], min(batch_size or chosen.shape[1], chosen.shape[1]))
     if way not in (None, "at once", "one by one") or (way == "at once" and _foreign(students[0])):
         raise ValueError(f"way must be 'at once', 'one by one' or None, got {way!r} where {why}")
@@ -120,9 +120,9 @@ def _at_once(students, data, knobs, banks, seeds, chosen, *, steps, batch_size, 
                     parts = [torch.stack(part) for part in zip(*map(next, feeds))]  # (feeds, batch, …)
                     images, labels, targets = (p.expand(count, *p.shape[1:]) if len(p) == 1 else p[which] for p in parts)
                 if turned := now != before:
-                    rows = [(k.alpha, k.temperature, k.lr) for k in now]
+                    rows, before = [(k.alpha, k.temperature, k.lr) for k in now], now
                     alpha, heat, lr = torch.tensor(rows, dtype=dtype, device=device).unbind(1)  # (students,) each
-                    peak, before = max(k.lr for k in now), now
+                    peak = max(k.lr for k in now)
                 if fresh or turned:
                     log_p = (targets / heat[:, None, None]).log_softmax(2)  # (students, batch, classes)
                     p = log_p.exp()
@@ -134,8 +134,8 @@ def _at_once(students, data, knobs, banks, seeds, chosen, *, steps, batch_size, 
                 recorded = number % record_every == 0 or number == steps
                 values = torch.stack([loss, soft, hard], 1).tolist() if recorded else []
                 if bad := [i for i, numbers in enumerate(values) if not all(map(math.isfinite, numbers))]:
-                    which_one = f"student {bad[0]} is not finite at step {number} with {now[bad[0]]}"
-                    raise FloatingPointError(f"the loss of {which_one}; try a smaller lr")
+                    where = f"student {bad[0]} is not finite at step {number} with {now[bad[0]]}"
+                    raise FloatingPointError(f"the loss of {where}; try a smaller lr")
                 optimizer.zero_grad(set_to_none=True)
                 loss.sum().backward()
                 optimizer.param_groups[0]["lr"] = peak * schedule(number, steps)
@@ -153,18 +153,16 @@ def _at_once(students, data, knobs, banks, seeds, chosen, *, steps, batch_size, 
         raise KeyboardInterrupt(done) from None
     finally:
         for student in students:
-            student.eval()
-            for own in student.parameters():
+            for own in student.eval().parameters():
                 own.data = own.data.clone()  # its own memory again, not a part of everyone's
 
 
 # Students with the same data, bank, seed and images share a feed; `which` says whose is whose.
 def _feeds(data, banks, seeds, chosen, batch_size, device, dtype) -> tuple[list[Iterator], Tensor]:
     made, which = {}, []
-    for dataset, bank, seed, indices in zip(data, banks, seeds, chosen):
-        key = (id(dataset), id(bank), seed, tuple(indices.tolist()))
-        if key not in made:
-            made[key] = _feed(dataset, bank, seed, indices, batch_size, device, dtype)
+    for given in zip(data, banks, seeds, chosen):
+        key = (id(given[0]), id(given[1]), given[2], tuple(given[3].tolist()))
+        made.setdefault(key, _feed(*given, batch_size, device, dtype))  # a generator: nothing is done before its first batch
         which.append(list(made).index(key))
     return list(made.values()), torch.tensor(which, device=device)
 
