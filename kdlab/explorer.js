@@ -94,7 +94,8 @@ function paint(canvas, bytes, [, channels, height, width], image) {
 function render({ model, el }) {
   const classes = model.get("classes"), shape = model.get("shape"), id = `kd-explorer-${++count}`;
   const bytes = (name) => ((view) => view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength))(model.get(name));
-  const table = new Float32Array(bytes("table")), pictures = new Uint8Array(bytes("pictures"));
+  let table = new Float32Array(bytes("table"));
+  const pictures = new Uint8Array(bytes("pictures"));
 
   const root = make(el, "div", "kd-explorer");
   root.setAttribute("role", "group");
@@ -213,6 +214,10 @@ function render({ model, el }) {
   model.on("change:temperature", draw);
   model.on("change:image", choose);
   model.on("change:logits", choose);
+  model.on("change:table", () => { // other logits for the same pictures
+    table = new Float32Array(bytes("table"));
+    choose();
+  });
   choose();
 }
 

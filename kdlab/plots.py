@@ -141,26 +141,37 @@ def bars(
 
 @styled
 def matrix(values: Tensor, rows: Sequence[str], columns: Sequence[str], *, title: str, xlabel: str, ylabel: str) -> Figure:
-    """A table of probabilities as shades, with the figures in the cells, in percent.
+    """A table of probabilities, or of means with their intervals, as shades, with the figures in the cells.
 
     Args:
-        values: (rows, columns), in [0, 1].
+        values: (rows, columns), in [0, 1], shown in percent; or (rows, columns, 3), each a mean with the low and
+            the high end of its interval, shown as `signed` writes them; the darker, the larger.
         rows, columns: their names.
         title, xlabel, ylabel: texts.
 
     Returns:
         A Figure.
     """
-    figure, ax = _axes(title, xlabel, ylabel, size=(7.2, 6))
-    ax.imshow(values.cpu().numpy(), cmap="Blues", vmin=0, vmax=1)
+    means, gains = (values[..., 0], True) if values.dim() == 3 else (values, False)
+    figure, ax = _axes(title, xlabel, ylabel, size=(7.6, 1.1 + 0.56 * len(rows)) if gains else (7.2, 6))
+    low, high = (min(0.0, means.min().item()), max(0.0, means.max().item())) if gains else (0.0, 1.0)
+    ax.imshow(means.cpu().numpy(), cmap="Blues", vmin=low, vmax=high, aspect="auto" if gains else "equal")
     ax.set_xticks(range(len(columns)), columns, **_LETTERS)
     ax.set_yticks(range(len(rows)), rows, **_LETTERS)
     ax.grid(False)
-    for i, row in enumerate(values.tolist()):
+    for i, row in enumerate(means.tolist()):
         for j, value in enumerate(row):
-            if value >= 0.015:
-                ax.text(j, i, f"{100 * value:.0f}", ha="center", va="center", color="white" if value > 0.5 else "black")
+            if gains or value >= 0.015:
+                text = signed(*values[i, j].tolist()) if gains else f"{100 * value:.0f}"
+                color = "white" if value > (low + high) / 2 else "black"
+                ax.text(j, i, text, ha="center", va="center", color=color)
     return figure
+
+
+def signed(mean: float, low: float, high: float) -> str:
+    """A mean above the half of its interval, as "+9.6" over "±4.6"; in brackets where the interval holds zero."""
+    text = f"{mean:+.1f}\n±{(high - low) / 2:.1f}".replace("-", "−")
+    return f"({text})" if low <= 0 <= high else text
 
 
 @styled

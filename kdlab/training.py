@@ -141,7 +141,7 @@ def distil(
         for number in range(1, steps + 1):
             now = Knobs(knobs.alpha, knobs.temperature, knobs.lr)
             lr = now.lr * schedule(number, steps)
-            with _unbroken():
+            with unbroken():
                 student.train()
                 place = next(order)  # (batch,), places in `chosen`
                 images, labels = dataset.train.images[chosen[place]], dataset.train.labels[chosen[place]]
@@ -154,7 +154,7 @@ def distil(
                 with torch.autocast(device.type, settings.autocast, enabled=settings.autocast is not None):
                     targets = _ask(teacher, images) if stored is None else stored[place]  # (batch, classes) or None
                     logits = student(images)  # (batch, classes)
-                logits = logits.float()
+                logits = logits.to(torch.promote_types(logits.dtype, torch.float32))  # bfloat16 is too coarse for a loss
                 hard = F.cross_entropy(logits, labels, label_smoothing=label_smoothing)
                 soft = torch.zeros_like(hard) if targets is None else soft_loss(logits, targets, now.temperature)
                 loss = hard if targets is None else now.alpha * soft + (1 - now.alpha) * hard
@@ -288,7 +288,7 @@ def _ask(teacher: nn.Module | None, images: Tensor) -> Tensor | None:
 
 
 @contextlib.contextmanager
-def _unbroken() -> Iterator[None]:
+def unbroken() -> Iterator[None]:
     """Holds Ctrl-C back until its block is done; other threads do not receive it."""
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -68,3 +68,11 @@ def test_images_fill_rows_and_blank_the_rest(channels):
 def test_pyplot_is_never_imported():
     code = "import sys, kdlab.plots, kdlab.live; sys.exit('matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_the_matrix_of_gains_writes_intervals_and_brackets_those_that_hold_zero():
+    gains = torch.tensor([[[5.0, 3.0, 7.0], [1.0, -1.0, 3.0]], [[-2.0, -2.5, -1.5], [0.0, 0.0, 0.0]]])
+    ax = plots.matrix(gains, "ab", "cd", **LABELS).axes[0]
+    assert [text.get_text() for text in ax.texts] == ["+5.0\n±2.0", "(+1.0\n±2.0)", "−2.0\n±0.5", "(+0.0\n±0.0)"]
+    (picture,) = ax.images
+    assert picture.get_clim() == (-2, 5) and ax.texts[0].get_color() == "white" and ax.texts[2].get_color() == "black"

@@ -7,6 +7,7 @@ LESSONS = {
     "02_soft_targets": ({"pictures": 1000, "steps": 100}, {"explorer": "live.explorer("}),
     "03_distil_a_student": ({"seeds": 2, "steps": 100}, {"training": "steer.panel(", "missing-digit": "live.missing_class("}),
     "04_cpu_vs_gpu_latency": ({"seconds": 0.02, "batches": [1, 16, 64]}, {"latency": "live.latency_panel("}),
+    "11_the_alpha_temperature_map": ({"seeds": 2, "steps": 50}, {"map": "map_panel.explore("}),
 }
 
 

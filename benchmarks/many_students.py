@@ -1,0 +1,169 @@
+"""How much faster are many students trained at once than one by one? Interleaved, in one run, at one thread.
+
+    python benchmarks/many_students.py [--short] [--rounds 5]
+
+The students: mlp-32 on the first 50 digits, 300 steps, all images in each step, their alphas and temperatures over a
+grid. The ways: `one by one` is kdlab.training.distil for each student; `one by one, fused` the same with PyTorch's
+fused AdamW, which `at once` uses too; `vmap` is torch.func on the same stack; `at once` is kdlab.many.distil. Then
+wider students and a CNN, where the gain shrinks or is gone. Figures are CPU seconds of this process, with wall seconds
+beside them in the record; ratios are taken round by round. Memory is how far the peak of a forked process's resident
+set (getrusage's ru_maxrss) lies above that of the same way with one student. Writes results/many_students-MACHINE.json.
+"""
+
+import argparse
+import copy
+import functools
+import itertools
+import multiprocessing
+import statistics
+import sys
+import time
+
+import provenance
+import torch
+from torch.func import functional_call, stack_module_state, vmap
+from torch.nn import functional as F
+
+from kdlab import bank, data, many, models, training
+from kdlab.training import Knobs
+
+torch.set_num_threads(1)
+TEMPERATURES = (1.0, 2.0, 4.0, 8.0, 16.0)
+FUSED = functools.partial(torch.optim.AdamW, fused=True)
+
+
+def one_by_one(students, knobs, dataset, stored, optimizer=torch.optim.AdamW, **options):
+    for student, knob in zip(students, knobs):
+        for _ in training.distil(student, dataset, knob, teacher=stored, optimizer=optimizer, **options):
+            pass
+
+
+def at_once(students, knobs, dataset, stored, **options):
+    for _ in many.distil(students, dataset, knobs, teacher=stored, way="at once", **options):
+        pass
+
+
+def by_vmap(students, knobs, dataset, stored, *, steps, indices, record_every):
+    weights, buffers = stack_module_state(students)
+    bare = copy.deepcopy(students[0]).to("meta")
+    alpha, heat = torch.tensor([(k.alpha, k.temperature) for k in knobs]).unbind(1)
+    images, labels = dataset.normalize(dataset.train.images[indices]), dataset.train.labels[indices]
+    targets, optimizer = stored.lookup(indices), FUSED(weights.values(), lr=knobs[0].lr, weight_decay=0.0)
+
+    def loss(weights, buffers, alpha, heat):
+        logits = functional_call(bare, (weights, buffers), (images,))
+        p, q = ((x / heat).log_softmax(1) for x in (targets, logits))
+        soft = heat**2 * (p.exp() * (p - q)).sum(1).mean()  # vmap has no batched kl_div
+        return alpha * soft + (1 - alpha) * F.cross_entropy(logits, labels)
+
+    for number in range(1, steps + 1):
+        optimizer.zero_grad(set_to_none=True)
+        vmap(loss)(weights, buffers, alpha, heat).sum().backward()
+        optimizer.param_groups[0]["lr"] = knobs[0].lr * training.schedule(number, steps)
+        optimizer.step()
+
+
+WAYS = {
+    "one by one": one_by_one,
+    "one by one, fused": functools.partial(one_by_one, optimizer=FUSED),
+    "vmap": by_vmap,
+    "at once": at_once,
+}
+
+
+def prepared(name: str, teacher: str, **options):
+    dataset = data.load(name, seed=0, **options)
+    torch.manual_seed(0)
+    model = models.build(teacher, dataset.shape, classes=10)
+    training.finish(training.train(model, dataset, steps=50, batch_size=64))
+    return dataset, bank.fill(model, dataset)
+
+
+def one_run(way: str, name: str, count: int, dataset, stored, **options) -> tuple[float, float]:
+    """CPU and wall seconds of one way; making the students is not in them."""
+    torch.manual_seed(0)
+    students = [models.build(name, dataset.shape, classes=10) for _ in range(count)]
+    grid = itertools.cycle(itertools.product((0.2, 0.4, 0.6, 0.8, 1.0), TEMPERATURES))
+    knobs = [Knobs(*cell) for cell in itertools.islice(grid, count)]
+    cpu, wall = time.process_time(), time.perf_counter()
+    WAYS[way](students, knobs, dataset, stored, record_every=options["steps"], **options)
+    return time.process_time() - cpu, time.perf_counter() - wall
+
+
+def peak_megabytes(*arguments, **options) -> float | None:
+    """How far the peak lies above that of one student, in a process of its own; None where there is no fork."""
+    if sys.platform == "win32":
+        return None
+    here, there = multiprocessing.Pipe(duplex=False)
+    process = multiprocessing.get_context("fork").Process(target=_grow, args=(there, arguments, options))
+    process.start()
+    grown = here.recv()
+    process.join()
+    return round(grown, 1)
+
+
+def _grow(pipe, arguments, options) -> None:
+    import resource
+
+    def peak():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
+
+    way, name, count, *rest = arguments
+    one_run(way, name, 1, *rest, **options | {"steps": 2})  # what any run needs, however many students there are
+    before = peak()
+    one_run(*arguments, **options | {"steps": 10})  # the peak does not depend on their number
+    pipe.send(peak() - before)
+
+
+def compare(title: str, ways, name, count, dataset, stored, rounds, reference, memory=True, **options) -> dict:
+    found = {way: {"cpu_s": [], "wall_s": []} for way in ways}
+    one_run(ways[-1], name, 2, dataset, stored, **options | {"steps": 2})  # the first call of all pays for its loading
+    for turn in range(rounds):
+        for way in ways[turn % len(ways):] + ways[:turn % len(ways)]:  # none is always first
+            cpu, wall = one_run(way, name, count, dataset, stored, **options)
+            found[way]["cpu_s"].append(round(cpu, 4))
+            found[way]["wall_s"].append(round(wall, 4))
+    for way, row in found.items():
+        for clock in ("cpu", "wall"):
+            ratios = [a / b for a, b in zip(found[reference][f"{clock}_s"], row[f"{clock}_s"])]
+            row[f"times_faster_{clock}"] = dict(
+                zip(("median", "lowest", "highest"), (round(f(ratios), 2) for f in (statistics.median, min, max))))
+        row["peak_mb"] = peak_megabytes(way, name, count, dataset, stored, **options) if memory else None
+        faster = row["times_faster_cpu"]
+        print(f"{title:34}{count:>9}  {way:18}{statistics.median(row['cpu_s']):9.3f}"
+              f"{faster['median']:9.1f}x  [{faster['lowest']:.1f}, {faster['highest']:.1f}]"
+              + (f"{row['peak_mb']:10.1f}" if row["peak_mb"] is not None else ""), flush=True)
+    return {"title": title, "student": name, "students": count, **options_of(options), "ways": found}
+
+
+def options_of(options: dict) -> dict:
+    return {"images": len(options["indices"]), "steps": options["steps"]}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--short", action="store_true", help="under a minute: fewer students, two rounds, no file")
+    parser.add_argument("--rounds", type=int, default=5, help="how often each way is timed, in turn")
+    options = parser.parse_args()
+    rounds, few = 2 if options.short else options.rounds, torch.arange(50)
+    digits = prepared("digits", "mlp-512-512")
+    print(f"{'':34}{'students':>9}  {'way':18}{'CPU s':>9}{'faster':>10}  [lowest, highest]  peak MB")
+    rows = []
+    for count in (5, 25) if options.short else (1, 5, 25, 100):
+        ways = list(WAYS) if not options.short else ["one by one", "vmap", "at once"]
+        rows.append(compare("mlp-32, 50 digits, 300 steps", ways, "mlp-32", count, *digits, rounds, "one by one", steps=300,
+                            indices=few))
+    pair = ["one by one, fused", "at once"]
+    wider = [("mlp-128", 50), ("mlp-512-512", 50), ("mlp-512-512", 1000)][: 1 if options.short else 3]
+    for name, images in wider:
+        rows.append(compare(f"{name}, {images} digits", pair, name, 25, *digits, rounds, pair[0], steps=10,
+                            indices=torch.arange(images)))
+    glyphs = prepared("glyphs", "cnn-8-16-16", train=200, test=10)
+    rows.append(compare("cnn-8-16-16, 50 glyphs", ["one by one, fused", "vmap"], "cnn-8-16-16", 5 if options.short else 25,
+                        *glyphs, rounds, pair[0], steps=5 if options.short else 20, indices=few))
+    if not options.short:
+        print("written to", provenance.write("many_students", {"rounds": rounds, "comparisons": rows}))
+
+
+if __name__ == "__main__":
+    main()
