@@ -11,7 +11,6 @@ set (getrusage's ru_maxrss) lies above that of the same way with one student. Wr
 
 import argparse
 import copy
-import functools
 import itertools
 import multiprocessing
 import statistics
@@ -28,7 +27,6 @@ from kdlab.training import Knobs
 
 torch.set_num_threads(1)
 TEMPERATURES = (1.0, 2.0, 4.0, 8.0, 16.0)
-FUSED = functools.partial(torch.optim.AdamW, fused=True)
 
 
 def one_by_one(students, knobs, dataset, stored, **options):
@@ -47,7 +45,7 @@ def by_vmap(students, knobs, dataset, stored, *, steps, indices, record_every):
     bare = copy.deepcopy(students[0]).to("meta")
     alpha, heat = torch.tensor([(k.alpha, k.temperature) for k in knobs]).unbind(1)
     images, labels = dataset.normalize(dataset.train.images[indices]), dataset.train.labels[indices]
-    targets, optimizer = stored.lookup(indices), FUSED(weights.values(), lr=knobs[0].lr, weight_decay=0.0)
+    targets, optimizer = stored.lookup(indices), torch.optim.AdamW(weights.values(), weight_decay=0.0, fused=True)
 
     def loss(weights, buffers, alpha, heat):
         logits = functional_call(bare, (weights, buffers), (images,))
