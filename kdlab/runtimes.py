@@ -1,13 +1,13 @@
 """The runtimes: one trained model on many tool chains and settings, each a file and a way to load it, behind one interface.
 
-What another tool chain's file needs stands in exports.py; what is timed and compared is decided elsewhere.
+How a file is written and loaded stands in settings.py (torch's own ways), exports.py and mobile.py; what is timed and
+compared is decided elsewhere.
 """
 
-import contextlib
 import copy
 import multiprocessing
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +16,8 @@ from tempfile import TemporaryDirectory
 import torch
 from torch import Tensor, nn
 
-from kdlab import devices, exports
-from kdlab.exports import Call, Unavailable, missing, quiet, to_onnx
+from kdlab import exports, mobile, settings
+from kdlab.exports import Call, Unavailable, missing, to_onnx
 
 __all__ = ["RUNTIMES", "Program", "Runtime", "Unavailable", "at_hand", "cold_start", "logits", "to_onnx"]
 
@@ -89,121 +89,19 @@ class Runtime:
         return Program(self.load(Path(folder.name), example), folder)
 
 
-def _pickle(model: nn.Module, example: Tensor, calibration: Tensor | None, folder: Path) -> None:
-    torch.save(model, folder / "model.pt")
-
-
-def _eager(folder: Path, example: Tensor) -> Call:
-    return torch.load(folder / "model.pt", weights_only=False)
-
-
-def _channels_last(folder: Path, example: Tensor) -> Call:
-    model = _eager(folder, example).to(memory_format=torch.channels_last)
-    return lambda images: model(images.contiguous(memory_format=torch.channels_last))
-
-
-def _bf16(load: Callable[[Path, Tensor], Call]) -> Callable[[Path, Tensor], Call]:
-    """Autocast around the forward pass of another one; each call casts the weights anew."""
-
-    def load_bf16(folder: Path, example: Tensor) -> Call:
-        model, dtype = load(folder, example), devices.autocast_dtype(example.device)
-
-        def call(images: Tensor) -> Tensor:
-            with torch.autocast(images.device.type, dtype):
-                return model(images)
-
-        return call
-
-    return load_bf16
-
-
-def _bf16_missing(device: torch.device) -> str:
-    here = devices.autocast_dtype(device)
-    return "" if here else f"{devices.describe(device)} would only imitate bf16, slower than float32"
-
-
-def _compile(folder: Path, example: Tensor) -> Call:
-    """torch.compile for exactly this shape, in one graph and already compiled when it returns."""
-    model = _eager(folder, example)
-
-    def forward(images: Tensor) -> Tensor:
-        return model(images)
-
-    # dynamo counts recompilations per code object, and quietly runs eager after eight: each call gets its own
-    forward.__code__ = forward.__code__.replace()
-    call = torch.compile(forward, fullgraph=True, dynamic=False)
-    with _compiler("compile"), torch.inference_mode():
-        call(example)
-    return call
-
-
-@contextlib.contextmanager
-def _compiler(name: str) -> Iterator[None]:
-    """Compilers fail in many ways, and each is a fact about this machine."""
-    try:
-        with quiet():
-            yield
-    except Exception as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        if "No working C++ compiler" in reason:
-            reason = "no C++ compiler was found; install g++ or clang++"
-        raise Unavailable(f"{name} does not work here: {reason}") from None
-
-
-def _aoti_save(model: nn.Module, example: Tensor, calibration: Tensor | None, folder: Path) -> None:
-    """Compiled ahead of time, for any batch, into a library in a .pt2 file that runs without the model's Python."""
-    batch = ({0: torch.export.Dim("batch", min=1, max=1 << 16)},)
-    two = example[:1].expand(2, *example.shape[1:]).contiguous()  # an example of one image would stay one image
-    with _compiler("AOTInductor"):
-        exported = torch.export.export(model, (two,), dynamic_shapes=batch)
-        torch._inductor.aoti_compile_and_package(exported, package_path=str(folder / "model.pt2"))
-
-
-def _aoti_load(folder: Path, example: Tensor) -> Call:
-    return torch._inductor.aoti_load_package(str(folder / "model.pt2"))
-
-
-def _cuda_graph(folder: Path, example: Tensor) -> Call:
-    """Records the kernels of one forward pass and replays them as one launch, for exactly the example's batch.
-
-    Written after torch.cuda.graph's documentation; it has not yet run on a GPU in this repository's hands.
-    """
-    model, kept = _eager(folder, example), example.clone()
-    with torch.cuda.device(example.device), torch.inference_mode():
-        side = torch.cuda.Stream()
-        side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(side):  # a graph must not record what happens in the first calls only
-            for _ in range(3):
-                model(kept)
-        torch.cuda.current_stream().wait_stream(side)
-        with torch.cuda.graph(graph := torch.cuda.CUDAGraph()):
-            answer = model(kept)
-
-    def call(images: Tensor) -> Tensor:
-        kept.copy_(images)
-        graph.replay()
-        return answer.clone()  # the next replay writes over it
-
-    return call
-
-
-def _cuda_missing(device: torch.device) -> str:
-    return "" if device.type == "cuda" else f"it needs an NVIDIA GPU, and this is for the {device.type.upper()}"
-
-
 _ONNX = dict(extra="onnx", modules=("onnx", "onnxscript", "onnxruntime"))
 _OPENVINO = dict(extra="openvino", modules=("onnx", "onnxscript", "openvino"))
 _NNCF = dict(extra="openvino", modules=(*_OPENVINO["modules"], "nncf"))
 _EXECUTORCH = dict(extra="executorch", modules=("executorch", "torchao"), fixed_batch=True)
 
 RUNTIMES: Mapping[str, Runtime] = {
-    "eager": Runtime("torch as it is", _pickle, _eager),
-    "channels_last": Runtime("torch, the channels of a pixel side by side", _pickle, _channels_last),
-    "bf16": Runtime("torch, autocast", _pickle, _bf16(_eager), "bf16", lacks=_bf16_missing),
-    "channels_last+bf16": Runtime("torch, both of these", _pickle, _bf16(_channels_last), "bf16", lacks=_bf16_missing),
-    "compile": Runtime("torch.compile, when the program starts", _pickle, _compile, fixed_batch=True),
-    "aotinductor": Runtime("torch's compiler, ahead of time (.pt2)", _aoti_save, _aoti_load),
-    "cuda graph": Runtime("all kernels in one launch", _pickle, _cuda_graph, fixed_batch=True, lacks=_cuda_missing),
+    "eager": Runtime("torch as it is", settings.save, settings.eager),
+    "channels_last": Runtime("torch, the channels of a pixel side by side", settings.save, settings.channels_last),
+    "bf16": Runtime("torch, autocast", settings.save, settings.bf16(settings.eager), "bf16", lacks=settings.bf16_missing),
+    "channels_last+bf16": Runtime("torch, both of these", settings.save, settings.bf16(settings.channels_last), "bf16", lacks=settings.bf16_missing),
+    "compile": Runtime("torch.compile, when the program starts", settings.save, settings.compile, fixed_batch=True),
+    "aotinductor": Runtime("torch's compiler, ahead of time (.pt2)", settings.aoti_save, settings.aoti_load),
+    "cuda graph": Runtime("all kernels in one launch", settings.save, settings.cuda_graph, fixed_batch=True, lacks=settings.cuda_missing),
     "onnxruntime": Runtime("servers and desktops", exports.onnx_save, exports.onnx_load, **_ONNX),
     "onnxruntime int8": Runtime("the same, quantized", exports.onnx_int8_save, exports.onnx_load, "int8", **_ONNX),
     "openvino": Runtime("Intel's tool chain", exports.openvino_save, exports.openvino_load("f32"), **_OPENVINO),
@@ -214,13 +112,13 @@ RUNTIMES: Mapping[str, Runtime] = {
     "openvino int8": Runtime(
         "the same, quantized by NNCF", exports.openvino_int8_save, exports.openvino_load("f32"), "int8", **_NNCF
     ),
-    "executorch": Runtime("phones: XNNPACK", exports.executorch_save, exports.executorch_load, **_EXECUTORCH),
+    "executorch": Runtime("phones: XNNPACK", mobile.executorch_save, mobile.executorch_load, **_EXECUTORCH),
     "executorch int8": Runtime(
-        "the same, quantized", exports.executorch_int8_save, exports.executorch_load, "int8", **_EXECUTORCH
+        "the same, quantized", mobile.executorch_int8_save, mobile.executorch_load, "int8", **_EXECUTORCH
     ),
     "litert": Runtime(
-        "phones and boards: TensorFlow Lite's heir", exports.litert_save, exports.litert_load, extra="litert",
-        modules=("ai_edge_litert",), fixed_batch=True, lacks=exports.litert_missing,
+        "phones and boards: TensorFlow Lite's heir", mobile.litert_save, mobile.litert_load, extra="litert",
+        modules=("ai_edge_litert",), fixed_batch=True, lacks=mobile.litert_missing,
     ),
 }
 
