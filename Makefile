@@ -19,9 +19,11 @@ PIP := $(VENV)/python -m pip --disable-pip-version-check install $(if $(CONSTRAI
 # import. Their dependencies follow from PyPI, because PyTorch's indexes hold old copies of them.
 TORCH := PIP_CONFIG_FILE=/dev/null PIP_FIND_LINKS= PIP_EXTRA_INDEX_URL= $(PIP) --no-deps torch torchvision --index-url
 VENV6 := $(subst .venv,.venv-ipykernel6,$(VENV))
+VENVL := $(subst .venv,.venv-litert,$(VENV))
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 
-.PHONY: help lab run test test-ipykernel6 dashboard bench outputs clean
+.PHONY: help lab run test test-ipykernel6 dashboard bench outputs clean devices litert
+
 help:     ## list these commands
 	@sed -n 's/^\([a-z0-9-]*\): .*## /make \1	/p' Makefile
 
@@ -47,11 +49,19 @@ bench: .venv/installed     ## all benchmarks in a short form, and one table of r
 	$(PIP) -e '.[bench]'
 	$(VENV)/python benchmarks/bench.py $(ARGS)
 
+devices: .venv/installed     ## install the runtimes (1.5 GB) and run the labs 12 to 15 with them, without a browser
+	$(PIP) -e '.[devices]'
+	$(VENV)/python -m kdlab.workbook $(wildcard notebooks/1[2-5]_*.ipynb) $(ARGS)
+
+litert: .venv/installed     ## LiteRT's converter in .venv-litert beside .venv, because it needs an older torch (5 GB)
+	$(VENV)/python -m venv .venv-litert
+	$(VENVL)/python -m pip --disable-pip-version-check install 'litert-torch==0.10.*'
+
 outputs: .venv/installed     ## for maintainers: execute the notebooks in place, so that they can be committed
 	$(VENV)/python -m kdlab.workbook --in-place $(ARGS)
 
 clean:     ## remove .venv, build/ and the caches
-	rm -rf .venv .venv-ipykernel6 build kdlab.egg-info .pytest_cache .hypothesis kdlab/__pycache__ tests/__pycache__ tests/browser/__pycache__ notebooks/.ipynb_checkpoints
+	rm -rf .venv .venv-ipykernel6 .venv-litert build kdlab.egg-info .pytest_cache .hypothesis kdlab/__pycache__ tests/__pycache__ tests/browser/__pycache__ notebooks/.ipynb_checkpoints
 
 .venv/installed: pyproject.toml $(CONSTRAINTS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "kdlab needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) --version 2>&1); name another: make lab PYTHON=python3.12"; exit 1; }

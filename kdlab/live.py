@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from torch import Tensor, nn
 
-from kdlab import devices, latency, plots
+from kdlab import devices, latency, plots, runtimes
 from kdlab.controls import Keys
 from kdlab.losses import soft_targets
 
@@ -194,6 +194,8 @@ def latency_panel(
         said.value = '<div role="status">' + "<br>".join(html.escape(_in_words(row)) for row in found) + "</div>"
         return _latencies(rows)
 
+    here = [runtimes.at_hand(device) for device in devices.available()]
+    settings = [name for name in runtimes.RUNTIMES if any(not reasons[name] for reasons in here)]
     counts = sorted({1, *(n for n in (2, 4, 8, 16, 32) if n < (os.cpu_count() or 1)), os.cpu_count() or 1})
     panel = Panel(
         draw,
@@ -205,7 +207,7 @@ def latency_panel(
         ),
         device=widgets.Dropdown(options=devices.available(), value="cpu", description="device"),
         threads=widgets.Dropdown(options=counts, description="CPU threads"),
-        setting=widgets.Dropdown(options=list(latency.VARIANTS), description="setting"),
+        setting=widgets.Dropdown(options=settings, description="setting"),
     )
     panel.children = (*panel.children, said)
     panel.rows = rows
