@@ -1,0 +1,260 @@
+"""A trained student as one C file for a machine without an operating system, in float32 or int8, and what it takes there.
+
+The C file needs a C99 compiler and nothing else: no heap, no libc. Training stands elsewhere; timing in latency.py.
+"""
+
+import copy
+import ctypes
+import math
+import os
+import shlex
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from kdlab.latency import Unavailable
+
+FLAGS = "-Os -std=c99 -ffreestanding -fno-asynchronous-unwind-tables -Wall -Wextra -Wpedantic -Werror".split()
+KERNELS = Path(__file__).with_name("embedded.c")
+_CONVOLUTION = ("kernel_size", "stride", "padding", "dilation", "groups")
+_SQUARE = ((3, 3), (1, 1), (1, 1), (1, 1), 1)
+
+
+@dataclass(frozen=True)
+class Size:
+    """Bytes of an object file: `code` and `constants` lie in flash; `ram` (static buffers) and `stack` in RAM.
+
+    `stack` adds up all functions' frames: an upper bound, since none calls itself. `undefined` names what the file
+    wants from elsewhere, such as memcpy.
+    """
+
+    code: int
+    constants: int
+    ram: int
+    stack: int
+    undefined: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class _Layer:
+    """A convolution or a matrix with batch norm folded in, and whether a ReLU and a pooling of 2 or 1 follow."""
+
+    weight: Tensor  # (out, in, 3, 3) or (out, in)
+    bias: Tensor  # (out,)
+    relu: bool
+    pool: int
+
+    def __call__(self, x: Tensor) -> Tensor:
+        if self.weight.dim() == 2:
+            x = F.linear(x.flatten(1), self.weight, self.bias)
+        else:
+            x = F.conv2d(x, self.weight, self.bias, padding=1)
+        x = x.relu() if self.relu else x
+        return F.max_pool2d(x, 2) if self.pool == 2 else x
+
+
+def source(model: nn.Module, shape: tuple[int, int, int], calibration: Tensor | None = None, name: str = "student") -> str:
+    """The C file: `void NAME_run(const float image[], float logits[])` for one normalized image.
+
+    With `calibration`, weights are int8 with one scale per output channel, activations int8 with one scale per layer
+    (the largest value seen over 127), sums int32. Sums are brought to the next layer's scale by a fixed-point
+    multiplication: a 31-bit factor and a right shift, rounded. Only the image's and the logits' scales are floats.
+
+    Args:
+        model: "mlp-…", "cnn-…" or a pair of the article or tutorial, trained; it is not changed.
+        shape: (channels, height, width) of one image.
+        calibration: float (n, *shape), real images, normalized as those to come; None for float32.
+        name: a C identifier.
+
+    Raises:
+        ValueError: a layer that has no C here, weights or images that are not finite, or a layer too wide for int32.
+
+    Source: Jacob et al. 2018, arXiv:1712.05877, section 2.2, for the fixed-point multiplication.
+    """
+    layers, sizes = _layers(model), [shape]
+    with torch.no_grad():
+        for layer in layers:
+            sizes.append(tuple(layer(torch.zeros(1, *sizes[-1])).shape[1:]))
+    counts = [math.prod(size) for size in sizes]
+    peak, tables = _float_tables(layers) if calibration is None else _int8_tables(layers, calibration)
+    room, calls, now = [1, 1], [], "image"  # room: values in each of two buffers, from one of which a layer reads
+    if calibration is not None:
+        room[0], now = counts[0], "buffer0"
+        calls.append(f"quantize(image, buffer0, {counts[0]}, {np.float32(127 / peak)!s}f);")
+    for i, layer in enumerate(layers):
+        out, into = len(layer.bias), 1 if now == "buffer0" else 0
+        table = f"weight{i}, bias{i}, scale{i}"
+        if i == len(layers) - 1:
+            calls.append(f"classify({now}, logits, {table}, {counts[i]}, {out});")
+            break
+        room[into] = max(room[into], counts[i + 1])
+        if layer.weight.dim() == 2:
+            calls.append(f"linear({now}, buffer{into}, {table}, {counts[i]}, {out});")
+        else:
+            channels, height, width = sizes[i]
+            calls.append(f"convolve({now}, buffer{into}, {table}, {channels}, {out}, {height}, {width}, {layer.pool});")
+        now = f"buffer{into}"
+    buffers = [f"static value_t buffer{k}[{n}];" for k, n in enumerate(room) if any(f"buffer{k}" in c for c in calls)]
+    head = f"void {name}_run(const float image[{counts[0]}], float logits[{counts[-1]}])"
+    start = [f"#define INT8 {int(calibration is not None)}", KERNELS.read_text(encoding="utf-8"), *tables, "", *buffers]
+    return "\n".join([*start, "", f"{head};\n{head}\n{{", *(f"    {call}" for call in calls), "}", ""])
+
+
+def sizes(text: str, compiler: str = "") -> Size:
+    """Compiles a C file with -Os, free-standing, and reads off what it takes.
+
+    Args:
+        text: of `source`.
+        compiler: a command, such as "arm-none-eabi-gcc -mcpu=cortex-m4 -mthumb"; $CC or gcc where it is left out. Its
+            size and nm are those with the same prefix.
+
+    Raises:
+        Unavailable: the compiler is not here. RuntimeError: it refuses the file.
+    """
+    command = _compiler(compiler)
+    with tempfile.TemporaryDirectory() as folder:
+        _run([*command, *FLAGS, "-fstack-usage", "-c", "student.c", "-o", "student.o"], folder, text)
+        tools = command[0].removesuffix("gcc").removesuffix("cc") if command[0].endswith("cc") else ""
+        table = _run([f"{tools}size", "-A", "student.o"], folder).splitlines()
+        frames = [int(line.split("\t")[1]) for line in Path(folder, "student.su").read_text().splitlines()]
+        undefined = tuple(line.split()[-1] for line in _run([f"{tools}nm", "-u", "student.o"], folder).splitlines())
+    sections = {line.split()[0]: int(line.split()[1]) for line in table if line.startswith(".")}
+    code, constants, ram = (
+        sum(size for section, size in sections.items() if section.startswith(starts))
+        for starts in (".text", ".rodata", (".bss", ".data"))
+    )
+    return Size(code, constants, ram, sum(frames), undefined)
+
+
+def build(model: nn.Module, example: Tensor, calibration: Tensor | None = None) -> Callable[[Tensor], Tensor]:
+    """Compiles the student's C file here and returns it as a function, one image after another.
+
+    Args:
+        model, calibration: as in `source`.
+        example: float (batch, channels, height, width), for its shape.
+
+    Returns:
+        Maps float32 (batch, channels, height, width) on the CPU to logits float32 (batch, classes). Not for two
+        threads at once: the buffers are static.
+
+    Raises:
+        Unavailable: no compiler is here. ValueError: as in `source`.
+    """
+    shape = tuple(example.shape[1:])
+    text = source(model, shape, calibration)
+    with tempfile.TemporaryDirectory() as folder:
+        _run([*_compiler(), *FLAGS, "-shared", "-fPIC", "student.c", "-o", "student.so"], folder, text)
+        library = ctypes.CDLL(str(Path(folder, "student.so")))
+    run, classes = library.student_run, len(_layers(model)[-1].bias)
+    run.argtypes, run.restype = [ctypes.c_void_p, ctypes.c_void_p], None
+
+    def call(images: Tensor) -> Tensor:
+        if images.shape[1:] != shape:
+            raise ValueError(f"images must be (batch, {', '.join(map(str, shape))}), got {tuple(images.shape)}")
+        images = images.detach().to("cpu", torch.float32).contiguous()
+        logits = torch.empty(len(images), classes)
+        start, result, step = images.data_ptr(), logits.data_ptr(), 4 * math.prod(shape)
+        for i in range(len(images)):
+            run(start + i * step, result + i * 4 * classes)
+        return logits
+
+    return call
+
+
+def _layers(model: nn.Module) -> list[_Layer]:
+    """The model as matrices and convolutions, each with what follows it."""
+    chain = list(copy.deepcopy(model).cpu().float().eval()) if isinstance(model, nn.Sequential) else [model]
+    chain = [module for module in chain if not isinstance(module, (nn.Flatten, nn.Dropout))]
+    layers = []
+
+    def then(kind: type) -> nn.Module | None:
+        return chain.pop(0) if chain and isinstance(chain[0], kind) else None
+
+    while chain:
+        module = chain.pop(0)
+        square = isinstance(module, nn.Conv2d) and _SQUARE == tuple(getattr(module, key) for key in _CONVOLUTION)
+        if square and (norm := then(nn.BatchNorm2d)):
+            module = fuse_conv_bn_eval(module, norm)
+        relu = then(nn.ReLU) is not None
+        pool = then(nn.MaxPool2d) if square else None
+        fits = relu if square else isinstance(module, nn.Linear) and relu == bool(chain)  # the last one gives logits
+        if not fits or (pool and (pool.kernel_size, pool.stride) != (2, 2)):
+            known = "mlp-…, cnn-…, and the pairs of the article and the tutorial"
+            raise ValueError(f"there is no C for {type(module).__name__} at this place; there is for {known}")
+        bias = torch.zeros(len(module.weight)) if module.bias is None else module.bias.detach()
+        if not (module.weight.isfinite().all() and bias.isfinite().all()):
+            raise ValueError(f"weights must be finite, those of layer {len(layers)}, {module}, are not")
+        layers.append(_Layer(module.weight.detach(), bias, relu, 2 if pool else 1))
+    if not layers or layers[-1].relu:
+        raise ValueError("the last layer must be a Linear without a ReLU: it gives the logits")
+    return layers
+
+
+def _float_tables(layers: list[_Layer]) -> tuple[float, list[str]]:
+    tables = []
+    for i, layer in enumerate(layers):
+        scale = _array("float", "scale", i, torch.ones(len(layer.bias))) if layer is layers[-1] else f"#define scale{i} 0"
+        tables += [_array("weight_t", "weight", i, layer.weight), _array("sum_t", "bias", i, layer.bias), scale]
+    return 1.0, tables
+
+
+def _int8_tables(layers: list[_Layer], calibration: Tensor) -> tuple[float, list[str]]:
+    x = calibration.detach().cpu().float()
+    if not len(x) or not x.isfinite().all():
+        raise ValueError(f"calibration must be at least one finite image, got {tuple(x.shape)}")
+    tables, peak = [], x.abs().max().item() or 1.0
+    unit = peak / 127  # of the layer's input
+    for i, layer in enumerate(layers):
+        if (fan_in := layer.weight[0].numel()) > 65_536:
+            raise ValueError(f"int32 holds sums of up to 65,536 products of int8, a layer here has {fan_in}")
+        weight, bias = layer.weight.double().flatten(1), layer.bias.double()
+        # the second bound keeps a bias below 2^30 where a channel has hardly any weights
+        units = torch.maximum(weight.abs().amax(1) / 127, bias.abs() / unit / 2**30).clamp_min(1e-30)  # (out,)
+        tables.append(_array("weight_t", "weight", i, (weight / units[:, None]).round().long().flatten()))
+        tables.append(_array("sum_t", "bias", i, (bias / units / unit).round().long()))
+        if layer is layers[-1]:
+            tables.append(_array("float", "scale", i, (units * unit).float()))
+            break
+        with torch.no_grad():
+            x = layer(x)
+        after = (x.max().item() or 1.0) / 127
+        factors, exponents = torch.frexp((units * unit / after).clamp(2.0**-31, 2.0**29))  # factor in [.5, 1) · 2^exponent
+        tables.append(_array("scale_t", "scale", i, torch.stack([(factors * (2**31 - 1)).long(), 31 - exponents.long()], 1)))
+        unit = after
+    return peak, tables
+
+
+def _array(kind: str, name: str, layer: int, values: Tensor) -> str:
+    """C's text of a table; float32 in the shortest decimals that give the same bits again."""
+    if values.is_floating_point():
+        words = [f"{x!s}f" for x in values.flatten().numpy()]
+    else:
+        words = [f"{{{row[0]}, {row[1]}}}" if kind == "scale_t" else str(row) for row in values.tolist()]
+    rows = [", ".join(words[i : i + 16]) for i in range(0, len(words), 16)]
+    return f"static const {kind} {name}{layer}[{len(words)}] = {{\n    " + ",\n    ".join(rows) + "\n};"
+
+
+def _compiler(command: str = "") -> list[str]:
+    words = shlex.split(command or os.environ.get("CC") or "gcc")
+    if not shutil.which(words[0]):
+        advice = "install it (Debian, Ubuntu: apt install gcc; macOS: xcode-select --install) or name another in CC"
+        raise Unavailable(f"the C compiler {words[0]} is not here: {advice}")
+    return words
+
+
+def _run(command: list[str], folder: str, text: str = "") -> str:
+    if text:
+        Path(folder, "student.c").write_text(text, encoding="utf-8")
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)} failed: {done.stderr.strip()[:2000]}")
+    return done.stdout
