@@ -1,4 +1,4 @@
-"""A trained student as one C file for a machine without an operating system, in float32 or int8, and what it takes there.
+"""A trained student as one C file, float32 or int8, for a machine without an operating system, and what it takes there.
 
 The C file needs a C99 compiler and nothing else: no heap, no libc. Training stands elsewhere; timing in latency.py.
 """
@@ -62,8 +62,8 @@ class _Layer:
         return F.max_pool2d(x, 2) if self.pool == 2 else x
 
 
-def source(model: nn.Module, shape: tuple[int, int, int], calibration: Tensor | None = None, name: str = "student") -> str:
-    """The C file: `void NAME_run(const float image[], float logits[])` for one normalized image.
+def source(model: nn.Module, shape: tuple[int, int, int], calibration: Tensor | None = None) -> str:
+    """The C file: `void student_run(const float image[], float logits[])` for one normalized image.
 
     With `calibration`, weights are int8 with one scale per output channel, activations int8 with one scale per layer
     (the largest value seen over 127), sums int32. Sums are brought to the next layer's scale by a fixed-point
@@ -73,7 +73,6 @@ def source(model: nn.Module, shape: tuple[int, int, int], calibration: Tensor | 
         model: "mlp-…", "cnn-…" or a pair of the article or tutorial, trained; it is not changed.
         shape: (channels, height, width) of one image.
         calibration: float (n, *shape), real images, normalized as those to come; None for float32.
-        name: a C identifier.
 
     Raises:
         ValueError: a layer that has no C here, weights or images that are not finite, or a layer too wide for int32.
@@ -81,30 +80,27 @@ def source(model: nn.Module, shape: tuple[int, int, int], calibration: Tensor | 
     Source: Jacob et al. 2018, arXiv:1712.05877, section 2.2, for the fixed-point multiplication.
     """
     layers, sizes = _layers(model), [shape]
-    with torch.no_grad():
-        for layer in layers:
-            sizes.append(tuple(layer(torch.zeros(1, *sizes[-1])).shape[1:]))
+    for layer in layers:
+        sizes.append(tuple(layer(torch.zeros(1, *sizes[-1])).shape[1:]))
     counts = [math.prod(size) for size in sizes]
     peak, tables = _float_tables(layers) if calibration is None else _int8_tables(layers, calibration)
-    room, calls, now = [1, 1], [], "image"  # room: values in each of two buffers, from one of which a layer reads
+    room, calls, now = [0, 0], [], "image"  # room: values in each of two buffers, from one of which a layer reads
     if calibration is not None:
         room[0], now = counts[0], "buffer0"
         calls.append(f"quantize(image, buffer0, {counts[0]}, {np.float32(127 / peak)!s}f);")
     for i, layer in enumerate(layers):
-        out, into = len(layer.bias), 1 if now == "buffer0" else 0
-        table = f"weight{i}, bias{i}, scale{i}"
-        if i == len(layers) - 1:
-            calls.append(f"classify({now}, logits, {table}, {counts[i]}, {out});")
+        into, tail = int(now == "buffer0"), f"weight{i}, bias{i}, scale{i}, {{}}, {len(layer.bias)}"
+        if not layer.relu:
+            calls.append(f"classify({now}, logits, {tail.format(counts[i])});")
             break
-        room[into] = max(room[into], counts[i + 1])
         if layer.weight.dim() == 2:
-            calls.append(f"linear({now}, buffer{into}, {table}, {counts[i]}, {out});")
+            calls.append(f"linear({now}, buffer{into}, {tail.format(counts[i])});")
         else:
             channels, height, width = sizes[i]
-            calls.append(f"convolve({now}, buffer{into}, {table}, {channels}, {out}, {height}, {width}, {layer.pool});")
-        now = f"buffer{into}"
-    buffers = [f"static value_t buffer{k}[{n}];" for k, n in enumerate(room) if any(f"buffer{k}" in c for c in calls)]
-    head = f"void {name}_run(const float image[{counts[0]}], float logits[{counts[-1]}])"
+            calls.append(f"convolve({now}, buffer{into}, {tail.format(channels)}, {height}, {width}, {layer.pool});")
+        room[into], now = max(room[into], counts[i + 1]), f"buffer{into}"
+    buffers = [f"static value_t buffer{k}[{n}];" for k, n in enumerate(room) if n]
+    head = f"void student_run(const float image[{counts[0]}], float logits[{counts[-1]}])"
     start = [f"#define INT8 {int(calibration is not None)}", KERNELS.read_text(encoding="utf-8"), *tables, "", *buffers]
     return "\n".join([*start, "", f"{head};\n{head}\n{{", *(f"    {call}" for call in calls), "}", ""])
 
@@ -143,8 +139,8 @@ def build(model: nn.Module, example: Tensor, calibration: Tensor | None = None) 
         example: float (batch, channels, height, width), for its shape.
 
     Returns:
-        Maps float32 (batch, channels, height, width) on the CPU to logits float32 (batch, classes). Not for two
-        threads at once: the buffers are static.
+        Maps float (batch, channels, height, width) to logits float32 (batch, classes) on the CPU. Not for two threads
+        at once: the buffers are static.
 
     Raises:
         Unavailable: no compiler is here. ValueError: as in `source`.
@@ -202,8 +198,8 @@ def _layers(model: nn.Module) -> list[_Layer]:
 def _float_tables(layers: list[_Layer]) -> tuple[float, list[str]]:
     tables = []
     for i, layer in enumerate(layers):
-        scale = _array("float", "scale", i, torch.ones(len(layer.bias))) if layer is layers[-1] else f"#define scale{i} 0"
-        tables += [_array("weight_t", "weight", i, layer.weight), _array("sum_t", "bias", i, layer.bias), scale]
+        tables += [_array("weight_t", "weight", i, layer.weight), _array("sum_t", "bias", i, layer.bias)]
+        tables.append(f"#define scale{i} 0" if layer.relu else _array("float", "scale", i, torch.ones(len(layer.bias))))
     return 1.0, tables
 
 
@@ -221,14 +217,14 @@ def _int8_tables(layers: list[_Layer], calibration: Tensor) -> tuple[float, list
         units = torch.maximum(weight.abs().amax(1) / 127, bias.abs() / unit / 2**30).clamp_min(1e-30)  # (out,)
         tables.append(_array("weight_t", "weight", i, (weight / units[:, None]).round().long().flatten()))
         tables.append(_array("sum_t", "bias", i, (bias / units / unit).round().long()))
-        if layer is layers[-1]:
+        if not layer.relu:
             tables.append(_array("float", "scale", i, (units * unit).float()))
             break
-        with torch.no_grad():
-            x = layer(x)
+        x = layer(x)
         after = (x.max().item() or 1.0) / 127
-        factors, exponents = torch.frexp((units * unit / after).clamp(2.0**-31, 2.0**29))  # factor in [.5, 1) · 2^exponent
-        tables.append(_array("scale_t", "scale", i, torch.stack([(factors * (2**31 - 1)).long(), 31 - exponents.long()], 1)))
+        factors, exponents = torch.frexp((units * unit / after).clamp(2.0**-31, 2.0**29))  # factors in [0.5, 1)
+        pairs = torch.stack([(factors * (2**31 - 1)).long(), 31 - exponents.long()], 1)  # (out, 2)
+        tables.append(_array("scale_t", "scale", i, pairs))
         unit = after
     return peak, tables
 
@@ -239,7 +235,7 @@ def _array(kind: str, name: str, layer: int, values: Tensor) -> str:
         words = [f"{x!s}f" for x in values.flatten().numpy()]
     else:
         words = [f"{{{row[0]}, {row[1]}}}" if kind == "scale_t" else str(row) for row in values.tolist()]
-    rows = [", ".join(words[i : i + 16]) for i in range(0, len(words), 16)]
+    rows = (", ".join(words[i : i + 16]) for i in range(0, len(words), 16))
     return f"static const {kind} {name}{layer}[{len(words)}] = {{\n    " + ",\n    ".join(rows) + "\n};"
 
 

@@ -196,6 +196,79 @@ def test_sanitizers_find_nothing_even_for_absurd_images(tmp_path, name, kind):
     assert kind == "float" or logits.isfinite().all()
 
 
+BOARD = """
+extern unsigned stack_top[];
+void reset(void);
+__attribute__((section(".vectors"), used)) static const void *vectors[] = {stack_top, (void *)reset};
+
+static void host(int operation, const void *argument) /* Arm's semihosting: the emulator prints and stops */
+{
+    register int r0 __asm__("r0") = operation;
+    register const void *r1 __asm__("r1") = argument;
+    __asm__ volatile("bkpt 0xAB" : "+r"(r0) : "r"(r1) : "memory");
+}
+
+void reset(void)
+{
+    *(volatile unsigned *)0xE000ED88 |= 0xF << 20; /* switches the float unit on */
+    __asm__ volatile("dsb; isb");
+    for (int n = 0; n < IMAGES; n++) {
+        static union { float logits[10]; unsigned bits[10]; } out;
+        student_run(images[n], out.logits);
+        for (int i = 0; i < 10; i++) {
+            char line[10] = "00000000\\n";
+            for (int k = 0; k < 8; k++)
+                line[k] = "0123456789abcdef"[out.bits[i] >> (28 - 4 * k) & 15];
+            host(4, line);
+        }
+    }
+    host(0x18, (const void *)0x20026);
+}
+"""
+MEMORY = """
+ENTRY(reset)
+SECTIONS {
+    . = 0; .text : { KEEP(*(.vectors)) *(.text*) *(.rodata*) }
+    . = 0x20000000; .bss : { *(.data*) *(.bss*) *(COMMON) }
+    stack_top = 0x20008000;
+}
+"""
+CORTEX_M4 = "arm-none-eabi-gcc -mcpu=cortex-m4 -mthumb -mfloat-abi=hard -mfpu=fpv4-sp-d16"
+needs_arm = pytest.mark.skipif(
+    not (shutil.which("arm-none-eabi-gcc") and shutil.which("qemu-system-arm")),
+    reason="needs Debian's gcc-arm-none-eabi and qemu-system-arm",
+)
+
+
+@needs_arm
+@pytest.mark.parametrize("kind", ["float", "int8"])
+@pytest.mark.parametrize("name", ["mlp-32", "cnn-8-16"])
+def test_an_emulated_microcontroller_gives_the_same_logits(tmp_path, name, kind):
+    """A Cortex-M4 without an operating system, 32 KB of RAM, no libc: only reset vector, student and semihosting."""
+    student, pictures, images, _ = trained(name)
+    images, source = images[:20], text(student, pictures, kind)
+    numbers = ", ".join(f"{x}f" for x in images.flatten().tolist())
+    head = f"\n#define IMAGES {len(images)}\nstatic const float images[IMAGES][64] = {{{numbers}}};\n"
+    (tmp_path / "student.c").write_text(source + head + BOARD)
+    (tmp_path / "memory.ld").write_text(MEMORY)
+    link = [*CORTEX_M4.split(), "-Os", "-std=c99", "-ffreestanding", "-nostdlib", "-Wno-missing-braces", "-Tmemory.ld"]
+    subprocess.run([*link, "student.c", "-o", "student.elf"], cwd=tmp_path, check=True, capture_output=True)
+    run = ["qemu-system-arm", "-M", "mps2-an386", "-nographic", "-semihosting-config", "enable=on,target=native"]
+    done = subprocess.run([*run, "-kernel", "student.elf"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    words = [int(line, 16) for line in (done.stdout + done.stderr).split()]
+    logits = torch.tensor(words, dtype=torch.int64).to(torch.int32).view(torch.float32).view(len(images), 10)
+    here = embedded.build(student, images[:1], calibration(pictures) if kind == "int8" else None)(images)
+    torch.testing.assert_close(logits, here, rtol=1e-5, atol=1e-5)
+
+
+@needs_arm
+def test_sizes_are_told_for_another_compiler_too():
+    student, pictures, _, _ = trained("mlp-32")
+    size = embedded.sizes(text(student, pictures, "int8"), CORTEX_M4)
+    assert size.undefined == () and 64 + 32 <= size.ram <= 64 + 32 + 64
+    assert size.constants >= models.cost(student, pictures.shape).parameters
+
+
 @needs_gcc
 def test_a_channel_without_weights_and_a_layer_that_never_fires_are_no_trouble():
     student, pictures, images, _ = trained("mlp-24-16")
