@@ -25,8 +25,7 @@ from kdlab.latency import Unavailable
 
 FLAGS = "-Os -std=c99 -ffreestanding -fno-asynchronous-unwind-tables -Wall -Wextra -Wpedantic -Werror".split()
 KERNELS = Path(__file__).with_name("embedded.c")
-_CONVOLUTION = ("kernel_size", "stride", "padding", "dilation", "groups")
-_SQUARE = ((3, 3), (1, 1), (1, 1), (1, 1), 1)
+SQUARE = dict(kernel_size=(3, 3), stride=(1, 1), padding=(1, 1), dilation=(1, 1), groups=1)
 
 
 @dataclass(frozen=True)
@@ -124,11 +123,9 @@ def sizes(text: str, compiler: str = "") -> Size:
         frames = [int(line.split("\t")[1]) for line in Path(folder, "student.su").read_text().splitlines()]
         undefined = tuple(line.split()[-1] for line in _run([f"{tools}nm", "-u", "student.o"], folder).splitlines())
     sections = {line.split()[0]: int(line.split()[1]) for line in table if line.startswith(".")}
-    code, constants, ram = (
-        sum(size for section, size in sections.items() if section.startswith(starts))
-        for starts in (".text", ".rodata", (".bss", ".data"))
-    )
-    return Size(code, constants, ram, sum(frames), undefined)
+    kinds = (".text", ".rodata", (".bss", ".data"))
+    bytes_of = [sum(size for section, size in sections.items() if section.startswith(kind)) for kind in kinds]
+    return Size(*bytes_of, sum(frames), undefined)
 
 
 def build(model: nn.Module, example: Tensor, calibration: Tensor | None = None) -> Callable[[Tensor], Tensor]:
@@ -177,12 +174,12 @@ def _layers(model: nn.Module) -> list[_Layer]:
 
     while chain:
         module = chain.pop(0)
-        square = isinstance(module, nn.Conv2d) and _SQUARE == tuple(getattr(module, key) for key in _CONVOLUTION)
+        square = isinstance(module, nn.Conv2d) and all(getattr(module, k) == v for k, v in SQUARE.items())
         if square and (norm := then(nn.BatchNorm2d)):
             module = fuse_conv_bn_eval(module, norm)
         relu = then(nn.ReLU) is not None
         pool = then(nn.MaxPool2d) if square else None
-        fits = relu if square else isinstance(module, nn.Linear) and relu == bool(chain)  # the last one gives logits
+        fits = relu == bool(chain) and (isinstance(module, nn.Linear) or (square and relu))  # the last one gives logits
         if not fits or (pool and (pool.kernel_size, pool.stride) != (2, 2)):
             known = "mlp-…, cnn-…, and the pairs of the article and the tutorial"
             raise ValueError(f"there is no C for {type(module).__name__} at this place; there is for {known}")
@@ -190,8 +187,6 @@ def _layers(model: nn.Module) -> list[_Layer]:
         if not (module.weight.isfinite().all() and bias.isfinite().all()):
             raise ValueError(f"weights must be finite, those of layer {len(layers)}, {module}, are not")
         layers.append(_Layer(module.weight.detach(), bias, relu, 2 if pool else 1))
-    if not layers or layers[-1].relu:
-        raise ValueError("the last layer must be a Linear without a ReLU: it gives the logits")
     return layers
 
 

@@ -299,7 +299,7 @@ def test_what_has_no_c_is_refused_by_name():
         embedded.source(nn.Sequential(nn.Conv2d(3, 4, 5), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 784, 2)), shape)
     with pytest.raises(ValueError, match="no C for Linear"):  # two matrices without a ReLU between them
         embedded.source(nn.Sequential(nn.Flatten(), nn.Linear(3072, 4), nn.Linear(4, 2)), shape)
-    with pytest.raises(ValueError, match="the last layer"):
+    with pytest.raises(ValueError, match="no C for Conv2d"):  # no logits at its end
         embedded.source(nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU()), shape)
 
 
