@@ -33,8 +33,8 @@ VERSION = "1.30.0"
 # of the package's file at npm, as `npm view onnxruntime-web@1.30.0 dist.integrity` gives it
 SHA512 = "q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ=="
 RUNTIME = {"runtime": "ort.wasm.bundle.min.mjs", "wasm": "ort-wasm-simd-threaded.wasm"}
-SEED, LABELLED = 20, 50  # the first seed of the recorded headline, and its number of labelled digits
-NETWORKS = ("teacher", "student", "alone")
+SEED, FEW = 20, 50  # the first seed of the recorded headline, and its number of labelled digits
+NETWORKS = ("teacher", "student", "few", "alone")
 
 
 class CannotBuild(RuntimeError):
@@ -77,7 +77,10 @@ def build(output: Path = OUTPUT) -> Made:
 
 
 def train() -> tuple[dict[str, nn.Module], data.Dataset]:
-    """The teacher of 1,000 digits, and two students of 50 with the same first weights: distilled, and of labels alone."""
+    """The teacher of 1,000 digits, and three students with the same first weights, trained by notebook 03's recipe.
+
+    "student" gets the soft targets of all 1,000 and no label, "few" those of the first 50, "alone" the labels of these.
+    """
     digits = data.load("digits", seed=SEED)
 
     def network(name: str, knobs: Knobs, **options) -> nn.Module:
@@ -88,9 +91,11 @@ def train() -> tuple[dict[str, nn.Module], data.Dataset]:
         return model.eval()
 
     teacher = network("mlp-512-512", Knobs(0.0, lr=3e-3), teacher=None, steps=200, batch_size=64, weight_decay=1e-2)
-    few = dict(steps=300, indices=torch.arange(LABELLED))
-    student = network("mlp-32", Knobs(1.0, 4.0), teacher=bank.fill(teacher, digits), **few)
-    return dict(zip(NETWORKS, (teacher, student, network("mlp-32", Knobs(0.0), teacher=None, **few)))), digits
+    asked = bank.fill(teacher, digits)
+    few = dict(steps=300, indices=torch.arange(FEW))
+    student = network("mlp-32", Knobs(1.0, 4.0), teacher=asked, steps=300)
+    distilled, alone = (network("mlp-32", Knobs(alpha, 4.0), teacher=asked, **few) for alpha in (1.0, 0.0))
+    return dict(zip(NETWORKS, (teacher, student, distilled, alone), strict=True)), digits
 
 
 def choose(teacher: nn.Module, digits: data.Dataset) -> Tensor:
@@ -112,7 +117,7 @@ def describe(networks: dict, digits: data.Dataset, pictures: Tensor, onnx: dict[
         words |= {f"size.{role}": f"{bytes_of[role] / 1000:,.0f} kB", f"work.{role}": f"{work[role]:,}"}
     words |= {
         "fewer": f"{costs['teacher'].parameters / costs['student'].parameters:.0f}",
-        "labelled": str(LABELLED),
+        "few": str(FEW),
         "all": f"{len(digits.train):,}",
         "tests": str(len(digits.test)),
         "ratio.size": f"{bytes_of['teacher'] / bytes_of['student']:.0f}×",

@@ -34,7 +34,7 @@ const entropy = (p) => p.reduce((bits, share) => (share > 0 ? bits - share * Mat
 const percent = (p) => (p > 0 && p < 5e-4 ? "< 0.1 %" : `${(100 * p).toFixed(1)} %`);
 const largest = (values) => values.indexOf(Math.max(...values));
 const quantile = (sorted, q) => sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))];
-const milliseconds = (ms) => `${ms.toPrecision(3).replace(/e.*/, "")} ms`;
+const time = (ms, micro) => (micro ? `${Number((1000 * ms).toPrecision(2))} µs` : `${ms.toFixed(ms < 0.1 ? 3 : 2)} ms`);
 
 // --- from strokes to 8x8, as NIST's programs did it for these digits: the ink's box fills the height of a 32x32
 // bitmap and stands in its middle, strokes get one thickness, and each 4x4 block counts its black pixels.
@@ -155,6 +155,7 @@ function show() {
     $(`${role}-entropy`).textContent = p ? `entropy ${entropy(p).toFixed(2)} bits` : "";
     $(`${role}-says`).textContent = z ? data.classes[largest(z)] : "–";
   }
+  $("mini").textContent = pixels ? `Teacher ${$("teacher-says").textContent} · Student ${$("student-says").textContent}` : "Teacher – · Student –";
   const same = both.teacher && largest(both.teacher) === largest(both.student);
   rows.forEach(({ row }, i) => row.classList.toggle("top", Boolean(both.teacher) && i === largest(both.teacher)));
   document.querySelector("#agree .sign").textContent = both.teacher ? (same ? "=" : "≠") : "";
@@ -194,14 +195,13 @@ async function measureRow(row, batch, progress) {
     for (const name of roles) await turn(async () => times[name].push((await sample(name, feeds, calls[name])) / batch));
     progress((i + 1) / SAMPLES);
   }
-  const medians = roles.map((name, i) => {
-    const sorted = times[name].sort((a, b) => a - b);
+  const medians = roles.map((name) => quantile(times[name].sort((a, b) => a - b), 0.5));
+  roles.forEach((name, i) => {
     const cell = row.cells[i + 1];
-    cell.textContent = milliseconds(quantile(sorted, 0.5));
-    make(cell, "small", "", `p95 ${milliseconds(quantile(sorted, 0.95))}`);
-    return quantile(sorted, 0.5);
+    cell.textContent = time(medians[i], medians[0] < 1);
+    make(cell, "small", "", `p95 ${time(quantile(times[name], 0.95), medians[0] < 1)}`);
   });
-  row.cells[3].textContent = `${(medians[0] / medians[1]).toFixed(1)}×`;
+  row.cells[3].textContent = `${Number((medians[0] / medians[1]).toPrecision(2))}×`;
 }
 
 async function measure() {
