@@ -44,7 +44,7 @@ class Size:
 
 
 @dataclass(frozen=True, eq=False)
-class _Layer:
+class Layer:
     """A convolution or a matrix with batch norm folded in, and whether a ReLU and a pooling of 2 or 1 follow."""
 
     weight: Tensor  # (out, in, 3, 3) or (out, in)
@@ -78,7 +78,7 @@ def source(model: nn.Module, shape: tuple[int, int, int], calibration: Tensor | 
 
     Source: Jacob et al. 2018, arXiv:1712.05877, section 2.2, for the fixed-point multiplication.
     """
-    layers, sizes = _layers(model), [shape]
+    layers, sizes = chain(model), [shape]
     for layer in layers:
         sizes.append(tuple(layer(torch.zeros(1, *sizes[-1])).shape[1:]))
     counts = [math.prod(size) for size in sizes]
@@ -142,12 +142,11 @@ def build(model: nn.Module, example: Tensor, calibration: Tensor | None = None) 
     Raises:
         Unavailable: no compiler is here. ValueError: as in `source`.
     """
-    shape = tuple(example.shape[1:])
-    text = source(model, shape, calibration)
+    text = source(model, shape := tuple(example.shape[1:]), calibration)
     with tempfile.TemporaryDirectory() as folder:
         _run([*_compiler(), *FLAGS, "-shared", "-fPIC", "student.c", "-o", "student.so"], folder, text)
         library = ctypes.CDLL(str(Path(folder, "student.so")))
-    run, classes = library.student_run, len(_layers(model)[-1].bias)
+    run, classes = library.student_run, len(chain(model)[-1].bias)
     run.argtypes, run.restype = [ctypes.c_void_p, ctypes.c_void_p], None
 
     def call(images: Tensor) -> Tensor:
@@ -163,34 +162,34 @@ def build(model: nn.Module, example: Tensor, calibration: Tensor | None = None) 
     return call
 
 
-def _layers(model: nn.Module) -> list[_Layer]:
-    """The model as matrices and convolutions, each with what follows it."""
-    chain = list(copy.deepcopy(model).cpu().float().eval()) if isinstance(model, nn.Sequential) else [model]
-    chain = [module for module in chain if not isinstance(module, (nn.Flatten, nn.Dropout))]
+def chain(model: nn.Module) -> list[Layer]:
+    """A model as matrices and 3x3 convolutions, on the CPU, batch norm folded in; ValueError where it is none such."""
+    rest = list(copy.deepcopy(model).cpu().float().eval()) if isinstance(model, nn.Sequential) else [model]
+    rest = [module for module in rest if not isinstance(module, (nn.Flatten, nn.Dropout))]
     layers = []
 
     def then(kind: type) -> nn.Module | None:
-        return chain.pop(0) if chain and isinstance(chain[0], kind) else None
+        return rest.pop(0) if rest and isinstance(rest[0], kind) else None
 
-    while chain:
-        module = chain.pop(0)
+    while rest:
+        module = rest.pop(0)
         square = isinstance(module, nn.Conv2d) and all(getattr(module, k) == v for k, v in SQUARE.items())
         if square and (norm := then(nn.BatchNorm2d)):
             module = fuse_conv_bn_eval(module, norm)
         relu = then(nn.ReLU) is not None
         pool = then(nn.MaxPool2d) if square else None
-        fits = relu == bool(chain) and (isinstance(module, nn.Linear) or (square and relu))  # the last one gives logits
+        fits = relu == bool(rest) and (isinstance(module, nn.Linear) or (square and relu))  # the last one gives logits
         if not fits or (pool and (pool.kernel_size, pool.stride) != (2, 2)):
             known = "mlp-…, cnn-…, and the pairs of the article and the tutorial"
-            raise ValueError(f"there is no C for {type(module).__name__} at this place; there is for {known}")
+            raise ValueError(f"{type(module).__name__} at this place cannot be translated; {known} can")
         bias = torch.zeros(len(module.weight)) if module.bias is None else module.bias.detach()
         if not (module.weight.isfinite().all() and bias.isfinite().all()):
             raise ValueError(f"weights must be finite, those of layer {len(layers)}, {module}, are not")
-        layers.append(_Layer(module.weight.detach(), bias, relu, 2 if pool else 1))
+        layers.append(Layer(module.weight.detach(), bias, relu, 2 if pool else 1))
     return layers
 
 
-def _float_tables(layers: list[_Layer]) -> tuple[float, list[str]]:
+def _float_tables(layers: list[Layer]) -> tuple[float, list[str]]:
     tables = []
     for i, layer in enumerate(layers):
         tables += [_array("weight_t", "weight", i, layer.weight), _array("sum_t", "bias", i, layer.bias)]
@@ -198,7 +197,7 @@ def _float_tables(layers: list[_Layer]) -> tuple[float, list[str]]:
     return 1.0, tables
 
 
-def _int8_tables(layers: list[_Layer], calibration: Tensor) -> tuple[float, list[str]]:
+def _int8_tables(layers: list[Layer], calibration: Tensor) -> tuple[float, list[str]]:
     x = calibration.detach().cpu().float()
     if not len(x) or not x.isfinite().all():
         raise ValueError(f"calibration must be at least one finite image, got {tuple(x.shape)}")
