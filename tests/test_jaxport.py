@@ -95,9 +95,10 @@ def test_one_program_is_lowered_for_tpu_cpu_and_cuda_with_any_batch(trained, dig
     [images], [logits] = exported.in_avals, exported.out_avals
     assert str(images.shape[0]) == "batch" and images.shape[1:] == (1, 8, 8) and logits.shape[1:] == (10,)
     text = exported.mlir_module()
-    assert text.count("= stablehlo.convolution(") == 2 and "stablehlo.dot_general" in text
+    assert text.count("= stablehlo.convolution(") >= 2 and "stablehlo.dot_general" in text
     assert "HIGHEST" in text  # float32 products are asked for on a TPU, too
     alone = jaxport.lower(trained["cnn-8-16"], digits.shape, platforms=["tpu"])
+    assert alone.mlir_module().count("= stablehlo.convolution(") == 2
     with pytest.raises(ValueError, match="tpu"):  # lowered for a TPU alone it does not run here
         alone.call(jax.numpy.zeros((1, 1, 8, 8)))
 
