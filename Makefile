@@ -21,7 +21,7 @@ TORCH := PIP_CONFIG_FILE=/dev/null PIP_FIND_LINKS= PIP_EXTRA_INDEX_URL= $(PIP) -
 VENV6 := $(subst .venv,.venv-ipykernel6,$(VENV))
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 
-.PHONY: help lab run test test-ipykernel6 dashboard outputs clean
+.PHONY: help lab run test test-ipykernel6 dashboard demo outputs clean
 help:     ## list these commands
 	@sed -n 's/^\([a-z0-9-]*\): .*## /make \1	/p' Makefile
 
@@ -42,6 +42,10 @@ test-ipykernel6: .venv-ipykernel6/installed     ## the steering tests on ipykern
 dashboard: .venv/installed     ## the panels of 02, 03 and 04 for a lecture, without code (voila); the first picture takes a minute
 	$(PIP) -e '.[dashboard]'
 	$(VENV)/python -m voila notebooks --ExecutePreprocessor.timeout=600 $(ARGS)
+
+demo: .venv/installed     ## one page with teacher and student for any browser: build/demo/index.html, which needs no network
+	$(PIP) -e '.[demo]'
+	$(VENV)/python demo/build.py $(ARGS)
 
 outputs: .venv/installed     ## for maintainers: execute the notebooks in place, so that they can be committed
 	$(VENV)/python -m kdlab.workbook --in-place $(ARGS)
