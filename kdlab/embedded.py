@@ -3,10 +3,10 @@
 The C file needs a C99 compiler and nothing else: no heap, no libc. Training stands elsewhere; timing in latency.py.
 """
 
-import copy
 import ctypes
 import math
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -18,14 +18,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from kdlab.chain import Layer, chain
 from kdlab.latency import Unavailable
 
 FLAGS = "-Os -std=c99 -ffreestanding -fno-asynchronous-unwind-tables -Wall -Wextra -Wpedantic -Werror".split()
 KERNELS = Path(__file__).with_name("embedded.c")
-SQUARE = dict(kernel_size=(3, 3), stride=(1, 1), padding=(1, 1), dilation=(1, 1), groups=1)
 
 
 @dataclass(frozen=True)
@@ -41,24 +39,6 @@ class Size:
     ram: int
     stack: int
     undefined: tuple[str, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class Layer:
-    """A convolution or a matrix with batch norm folded in, and whether a ReLU and a pooling of 2 or 1 follow."""
-
-    weight: Tensor  # (out, in, 3, 3) or (out, in)
-    bias: Tensor  # (out,)
-    relu: bool
-    pool: int
-
-    def __call__(self, x: Tensor) -> Tensor:
-        if self.weight.dim() == 2:
-            x = F.linear(x.flatten(1), self.weight, self.bias)
-        else:
-            x = F.conv2d(x, self.weight, self.bias, padding=1)
-        x = x.relu() if self.relu else x
-        return F.max_pool2d(x, 2) if self.pool == 2 else x
 
 
 def source(model: nn.Module, shape: tuple[int, int, int], calibration: Tensor | None = None) -> str:
@@ -129,7 +109,7 @@ def sizes(text: str, compiler: str = "") -> Size:
 
 
 def build(model: nn.Module, example: Tensor, calibration: Tensor | None = None) -> Callable[[Tensor], Tensor]:
-    """Compiles the student's C file here and returns it as a function, one image after another.
+    """Compiles the student's C file here and returns it as a function, one image after another: `save` and `load`.
 
     Args:
         model, calibration: as in `source`.
@@ -142,51 +122,32 @@ def build(model: nn.Module, example: Tensor, calibration: Tensor | None = None) 
     Raises:
         Unavailable: no compiler is here. ValueError: as in `source`.
     """
-    text = source(model, shape := tuple(example.shape[1:]), calibration)
     with tempfile.TemporaryDirectory() as folder:
-        _run([*_compiler(), *FLAGS, "-shared", "-fPIC", "student.c", "-o", "student.so"], folder, text)
-        library = ctypes.CDLL(str(Path(folder, "student.so")))
-    run, classes = library.student_run, len(chain(model)[-1].bias)
+        save(model, example, calibration, folder)
+        return load(folder, example)
+
+
+def save(model: nn.Module, example: Tensor, calibration: Tensor | None, folder: str | Path) -> None:
+    """Writes student.c into a folder and compiles it there to student.so, for `load`; see `build`."""
+    text = source(model, tuple(example.shape[1:]), calibration)
+    _run([*_compiler(), *FLAGS, "-shared", "-fPIC", "student.c", "-o", "student.so"], folder, text)
+
+
+def load(folder: str | Path, example: Tensor) -> Callable[[Tensor], Tensor]:
+    """The function that `save` left in a folder; see `build`."""
+    shape, text = tuple(example.shape[1:]), Path(folder, "student.c").read_text(encoding="utf-8")
+    run, classes = ctypes.CDLL(str(Path(folder, "student.so"))).student_run, int(re.search(r"logits\[(\d+)\]", text)[1])
     run.argtypes, run.restype = [ctypes.c_void_p, ctypes.c_void_p], None
 
     def call(images: Tensor) -> Tensor:
         if images.shape[1:] != shape:
             raise ValueError(f"images must be (batch, {', '.join(map(str, shape))}), got {tuple(images.shape)}")
-        images = images.detach().to("cpu", torch.float32).contiguous()
-        logits = torch.empty(len(images), classes)
-        start, result, step = images.data_ptr(), logits.data_ptr(), 4 * math.prod(shape)
+        images, logits = images.detach().to("cpu", torch.float32).contiguous(), torch.empty(len(images), classes)
         for i in range(len(images)):
-            run(start + i * step, result + i * 4 * classes)
+            run(images.data_ptr() + 4 * i * math.prod(shape), logits.data_ptr() + 4 * i * classes)
         return logits
 
     return call
-
-
-def chain(model: nn.Module) -> list[Layer]:
-    """A model as matrices and 3x3 convolutions, on the CPU, batch norm folded in; ValueError where it is none such."""
-    rest = list(copy.deepcopy(model).cpu().float().eval()) if isinstance(model, nn.Sequential) else [model]
-    rest = [module for module in rest if not isinstance(module, (nn.Flatten, nn.Dropout))]
-    layers = []
-
-    def then(kind: type) -> nn.Module | None:
-        return rest.pop(0) if rest and isinstance(rest[0], kind) else None
-
-    while rest:
-        module = rest.pop(0)
-        square = isinstance(module, nn.Conv2d) and all(getattr(module, k) == v for k, v in SQUARE.items())
-        if square and (norm := then(nn.BatchNorm2d)):
-            module = fuse_conv_bn_eval(module, norm)
-        relu = then(nn.ReLU) is not None
-        pool = then(nn.MaxPool2d) if square else None
-        fits = relu == bool(rest) and (isinstance(module, nn.Linear) or (square and relu))  # the last one gives logits
-        if not fits or (pool and (pool.kernel_size, pool.stride) != (2, 2)):
-            known = "mlp-…, cnn-…, and the pairs of the article and the tutorial"
-            raise ValueError(f"{type(module).__name__} at this place cannot be translated; {known} can")
-        bias = torch.zeros(len(module.weight)) if module.bias is None else module.bias.detach()
-        if not (module.weight.isfinite().all() and bias.isfinite().all()):
-            raise ValueError(f"weights must be finite, those of layer {len(layers)}, {module}, are not")
-        layers.append(Layer(module.weight.detach(), bias, relu, 2 if pool else 1))
-    return layers
 
 
 def _float_tables(layers: list[Layer]) -> tuple[float, list[str]]:
@@ -241,7 +202,7 @@ def _compiler(command: str = "") -> list[str]:
     return words
 
 
-def _run(command: list[str], folder: str, text: str = "") -> str:
+def _run(command: list[str], folder: str | Path, text: str = "") -> str:
     if text:
         Path(folder, "student.c").write_text(text, encoding="utf-8")
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)

@@ -4,12 +4,14 @@ Translating and lowering only; it runs here on JAX's CPU. Nothing in this file h
 """
 
 import math
+import tempfile
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from kdlab.embedded import chain
+from kdlab.chain import chain
 from kdlab.latency import Unavailable
 
 PLATFORMS = ("tpu", "cpu", "cuda")
@@ -22,16 +24,14 @@ def student(model: nn.Module) -> tuple[Callable, list[dict]]:
         model: "mlp-…", "cnn-…" or a pair of the article or tutorial; it is not changed.
 
     Returns:
-        (apply, parameters): apply(parameters, images) maps float32 (batch, channels, height, width) to logits
-        (batch, classes); parameters are numpy arrays, one dict for each layer. jax.jit, grad and vmap take apply.
+        (apply, parameters): apply(parameters, images) maps float32 (batch, channels, height, width) to logits (batch,
+        classes), for jax.jit, grad and vmap; parameters are numpy arrays, one dict for each layer.
 
     Raises:
         Unavailable: JAX is not installed. ValueError: a layer that cannot be translated.
     """
-    jax = _jax()
-    layers = chain(model)
-    # a TPU would otherwise multiply in bfloat16, and parity would be lost there without a word
-    exact = dict(precision=jax.lax.Precision.HIGHEST)
+    jax, layers = _jax(), chain(model)
+    exact = dict(precision=jax.lax.Precision.HIGHEST)  # otherwise a TPU multiplies in bfloat16, without a word
 
     def apply(parameters, x):
         for layer, arrays in zip(layers, parameters, strict=True):
@@ -43,9 +43,8 @@ def student(model: nn.Module) -> tuple[Callable, list[dict]]:
             else:
                 x = jax.numpy.dot(x.reshape(x.shape[0], weight.shape[1]), weight.T, **exact) + bias  # (batch, out)
             x = jax.nn.relu(x) if layer.relu else x
-            if layer.pool > 1:
-                window = (1, 1, layer.pool, layer.pool)
-                x = jax.lax.reduce_window(x, -math.inf, jax.lax.max, window, window, "VALID")
+            window = (1, 1, layer.pool, layer.pool)
+            x = x if layer.pool == 1 else jax.lax.reduce_window(x, -math.inf, jax.lax.max, window, window, "VALID")
         return x
 
     return apply, [{"weight": layer.weight.numpy(), "bias": layer.bias.numpy()} for layer in layers]
@@ -57,8 +56,7 @@ def distillation_loss(student_logits, teacher_logits, labels, alpha: float, temp
     Args:
         student_logits, teacher_logits: float (batch, classes). No gradient flows to the teacher.
         labels: integers (batch,).
-        alpha: in [0, 1].
-        temperature: > 0.
+        alpha, temperature: in [0, 1], and > 0.
 
     Returns:
         A scalar, in nats.
@@ -66,8 +64,8 @@ def distillation_loss(student_logits, teacher_logits, labels, alpha: float, temp
     Source: Hinton, Vinyals, Dean 2015, arXiv:1503.02531, section 2, with batchmean reduction.
     """
     jax = _jax()
-    log_q = jax.nn.log_softmax(student_logits / temperature)  # (batch, classes)
-    log_p = jax.nn.log_softmax(jax.lax.stop_gradient(teacher_logits) / temperature)
+    student, teacher = student_logits / temperature, jax.lax.stop_gradient(teacher_logits) / temperature
+    log_q, log_p = jax.nn.log_softmax(student), jax.nn.log_softmax(teacher)  # (batch, classes)
     soft = temperature**2 * (jax.numpy.exp(log_p) * (log_p - log_q)).sum(-1).mean()
     picked = jax.numpy.take_along_axis(jax.nn.log_softmax(student_logits), labels[:, None], axis=-1)  # (batch, 1)
     return alpha * soft - (1 - alpha) * picked.mean()
@@ -84,35 +82,37 @@ def lower(model: nn.Module, shape: tuple[int, int, int], platforms: Sequence[str
         platforms: out of "tpu", "cpu", "cuda", "rocm".
 
     Returns:
-        jax.export.Exported: `mlir_module()` is the program's text, `serialize()` the bytes that
-        jax.export.deserialize reads on another machine, `call(images)` runs it on this one's platform.
+        jax.export.Exported: `mlir_module()` is its text, `serialize()` its bytes, and `call(images)` runs it here.
 
-    Raises:
-        Unavailable, ValueError: as in `student`.
+    Raises: as in `student`.
     """
-    jax = _jax()
-    from jax import export
-
-    apply, parameters = student(model)
-    images = jax.ShapeDtypeStruct(export.symbolic_shape(f"batch, {', '.join(map(str, shape))}"), "float32")
-    return export.export(jax.jit(lambda x: apply(parameters, x)), platforms=list(platforms))(images)
+    jax, (apply, parameters) = _jax(), student(model)
+    images = jax.ShapeDtypeStruct(jax.export.symbolic_shape(f"batch, {', '.join(map(str, shape))}"), "float32")
+    return jax.export.export(jax.jit(lambda x: apply(parameters, x)), platforms=list(platforms))(images)
 
 
 def build(model: nn.Module, example: Tensor, calibration: Tensor | None = None) -> Callable[[Tensor], Tensor]:
-    """The lowered student, through its bytes and back, on JAX's CPU; logits as a torch tensor. `calibration` is not used."""
+    """The lowered student on JAX's CPU, torch's tensors in and out: `save`, then `load`; no calibration is used."""
+    with tempfile.TemporaryDirectory() as folder:
+        save(model, example, calibration, folder)
+        return load(folder, example)
+
+
+def save(model: nn.Module, example: Tensor, calibration: Tensor | None, folder: str | Path) -> None:
+    """Writes student.stablehlo, which any JAX can run on any of PLATFORMS, into a folder."""
+    Path(folder, "student.stablehlo").write_bytes(lower(model, tuple(example.shape[1:])).serialize())
+
+
+def load(folder: str | Path, example: Tensor) -> Callable[[Tensor], Tensor]:
+    """The function that `save` left in a folder."""
     jax = _jax()
-    program = jax.export.deserialize(lower(model, tuple(example.shape[1:])).serialize())
+    program = jax.export.deserialize(bytearray(Path(folder, "student.stablehlo").read_bytes()))
     run, cpu = jax.jit(program.call), jax.devices("cpu")[0]
-
-    def call(images: Tensor) -> Tensor:
-        return torch.from_dlpack(run(jax.device_put(images.detach().cpu().float().numpy(), cpu)))
-
-    return call
+    return lambda images: torch.from_dlpack(run(jax.device_put(images.detach().cpu().float().numpy(), cpu)))
 
 
 def _jax():
     try:
-        import jax
         import jax.export
     except ImportError:
         line = "python -m pip install -c constraints.txt -e '.[jax]'"
