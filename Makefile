@@ -22,7 +22,8 @@ VENV6 := $(subst .venv,.venv-ipykernel6,$(VENV))
 VENVL := $(subst .venv,.venv-litert,$(VENV))
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 
-.PHONY: help lab run test test-ipykernel6 dashboard bench outputs clean devices litert
+.PHONY: help lab run test test-ipykernel6 dashboard bench outputs clean devices litert demo
+
 
 help:     ## list these commands
 	@sed -n 's/^\([a-z0-9-]*\): .*## /make \1	/p' Makefile
@@ -56,6 +57,10 @@ devices: .venv/installed     ## install the runtimes (1.5 GB) and run the labs 1
 litert: .venv/installed     ## LiteRT's converter in .venv-litert beside .venv, because it needs an older torch (5 GB)
 	$(VENV)/python -m venv .venv-litert
 	$(VENVL)/python -m pip --disable-pip-version-check install 'litert-torch==0.10.*'
+
+demo: .venv/installed     ## one page with teacher and student for any browser: build/demo/index.html, which needs no network
+	$(PIP) -e '.[demo]'
+	$(VENV)/python demo/build.py $(ARGS)
 
 outputs: .venv/installed     ## for maintainers: execute the notebooks in place, so that they can be committed
 	$(VENV)/python -m kdlab.workbook --in-place $(ARGS)
