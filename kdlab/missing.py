@@ -156,8 +156,8 @@ def figure(looks: Sequence[Look], missing: int, classes: Sequence[str], *, end: 
     left.set_xlabel("step", fontsize=12)
     right.set(xlim=(-0.6, len(classes) - 0.4), ylim=(0, 1))
     right.set_xticks(range(len(classes)), classes, fontfamily="monospace")
-    right.set_xlabel("class", fontsize=12)
-    for ax, title in ((left, f"share of the class {classes[missing]} recognised"), (right, "share of each class (grey: left out)")):
+    right.set_xlabel("class (grey: left out)", fontsize=12)
+    for ax, title in ((left, f"share of the class {classes[missing]} recognised"), (right, "share of each class")):
         ax.set_title(title, loc="left", fontsize=13)
         ax.tick_params(labelsize=12)
         ax.spines[["top", "right"]].set_visible(False)

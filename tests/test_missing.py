@@ -31,7 +31,7 @@ class Training:
 
     def __init__(self):
         self.asked, self.closed, self.gate, self.steps, self.error = [], 0, threading.Semaphore(0), (10, 20, 30, 40, 50), None
-        self.gated, self.pause = False, 0
+        self.gated, self.between = False, lambda: None
 
     def __call__(self, left_out, temperature):
         self.asked.append((left_out, temperature))
@@ -39,7 +39,7 @@ class Training:
             for step in self.steps:
                 if self.gated:
                     self.gate.acquire()
-                time.sleep(self.pause)
+                self.between()
                 if self.error and step == 30:
                     raise self.error
                 rise = [1.0] * 3
@@ -114,15 +114,27 @@ def test_go_draws_each_look_while_the_training_goes_on(panel, training, figures,
     assert "after step 50: alone 0 %, distilled 90 %" in panel._keys.picture
 
 
-def test_pictures_on_the_way_are_paced_and_the_last_one_is_what_the_headless_run_shows(training, figures):
-    training.steps, training.pause = tuple(range(10, 501, 10)), 0.02
+@pytest.mark.parametrize("cost, pictures", [(0.0, 8), (0.2, 5)])  # of one second of training; half of the time is its own
+def test_pictures_on_the_way_are_paced_and_the_last_one_is_what_the_headless_run_shows(training, monkeypatch, cost, pictures):
+    clock, drawn, figure = [0.0], [], missing.figure
+
+    def after(seconds):
+        clock[0] += seconds
+
+    def draw(looks, *args, **options):
+        drawn.append(looks[-1][0])
+        after(cost)
+        return figure(looks, *args, **options)
+
+    monkeypatch.setattr(missing, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr(missing, "figure", draw)
+    training.steps, training.between = tuple(range(10, 501, 10)), lambda: after(0.02)
     followed, headless = (missing.panel(training, CLASSES, missing=c) for c in (1, 2))
+    assert drawn == [500, 500]
     followed.controls["missing"].value = 2
-    before, start = len(figures), time.monotonic()
     followed.button.click()
     until(lambda: not ours(), "the end")
-    drawn = len(figures) - before
-    assert 2 < drawn <= missing.FRAMES * (time.monotonic() - start) + 2 and drawn < 50
+    assert abs(len(drawn[2:-1]) - pictures) <= 1 and drawn[2] == 10 and drawn[-1] == 500
     assert bytes(followed.picture.value) == bytes(headless.picture.value)
 
 

@@ -15,7 +15,8 @@ STATE = """() => {
     const content = window.jupyterapp.shell.currentWidget.content;
     return [content.activeCellIndex, content.mode, content.widgets.map(cell => cell.model.type + cell.model.sharedModel.getSource())];
 }"""
-NAMES = """nodes => nodes.map(node => node.getAttribute('aria-label') || node.labels?.[0]?.textContent.trim() || node.textContent.trim())"""
+NAMES = """nodes => nodes.map(node => node.getAttribute('aria-label') || node.labels?.[0]?.textContent.trim()
+    || (node.tagName === 'BUTTON' ? node.textContent.trim() : ''))"""
 
 
 def test_jupyterlab_takes_no_key_that_is_pressed_in_a_panel(lab):
