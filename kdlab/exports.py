@@ -112,12 +112,15 @@ def openvino_int8_save(model: nn.Module, example: Tensor, calibration: Tensor, f
     with quiet():
         import nncf
         import openvino
+        import rich
         from nncf.quantization.advanced_parameters import AdvancedQuantizationParameters, OverflowFix
 
         source = nncf.Dataset(list(calibration.split(1)), lambda image: image.numpy())
         careful = AdvancedQuantizationParameters(overflow_fix=OverflowFix.ENABLE)
         read = _read_onnx(model, example, folder)
+        rich.reconfigure(quiet=True, force_jupyter=False)  # or its progress bar becomes a widget of the notebook
         model = nncf.quantize(read, source, subset_size=len(calibration), advanced_parameters=careful)
+        rich.reconfigure()
     openvino.save_model(model, folder / "model.xml")
 
 
