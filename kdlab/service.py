@@ -71,6 +71,7 @@ class Service:
             self.process = subprocess.Popen(command, env=environment, **pipes)
             self._end = weakref.finalize(self, _end, self.process)
             timer = threading.Timer(patience, self.process.kill)
+            timer.daemon = True
             timer.start()
             port = self.process.stdout.readline().strip()  # empty where the process ended
             timer.cancel()
@@ -196,7 +197,8 @@ async def _serve(job: dict) -> None:
 
 
 def _leave_with_the_parent() -> None:
-    sys.stdin.buffer.read()  # until the parent closes it, or is gone
+    while os.read(0, 4096):  # standard input ends when the parent closes it, or is gone
+        pass
     os._exit(0)
 
 
