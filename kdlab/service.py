@@ -65,7 +65,7 @@ class Service:
                    pending=pending, pause=pause, mean=dataset.mean.tolist(), std=dataset.std.tolist())
         with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as said:
             save_checkpoint(teacher, job.setdefault("weights", os.path.join(folder, "teacher.safetensors")))
-            command = [sys.executable, "-m", "kdlab.service", json.dumps(job)]
+            command = [sys.executable, "-P", "-m", "kdlab.service", json.dumps(job)]  # -P: not what lies in this folder
             pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said)
             environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
             self.process = subprocess.Popen(command, env=environment, **pipes)
