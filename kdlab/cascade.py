@@ -45,7 +45,7 @@ class Edge:
         url: of the service, or of a link to it.
         threshold: the student answers where its confidence is at least this; 0 never asks, above 1 always.
         temperature: > 0, divides the student's logits.
-        deadline: seconds that the service has for one picture, connecting included.
+        deadline: seconds after a picture's arrival until which the service's answer is waited for.
         trip, rest: after `trip` faults in a row nobody is asked for `rest` seconds.
         pack: a picture → the bytes to send.
     """
@@ -84,7 +84,7 @@ class Edge:
             return Answer(None, "nobody", "unreadable", clock() - start)
         by, why = "student", "sure"
         if confidence < self.threshold:
-            asked, why = await self._ask(picture)
+            asked, why = await self._ask(picture, start + self.deadline)
             if asked is not None:
                 label, by = asked, "teacher"
         return Answer(label, by, why, clock() - start)
@@ -107,13 +107,13 @@ class Edge:
         confidence, label = logits.softmax(1).max(1)
         return int(label), float(confidence)
 
-    async def _ask(self, picture: Tensor) -> tuple[int | None, str]:
+    async def _ask(self, picture: Tensor, until: float) -> tuple[int | None, str]:
         clock = asyncio.get_running_loop().time
         if clock() < self._asleep_until:
             return None, "resting"
         label = None
         try:
-            async with asyncio.timeout(self.deadline):  # over all; httpx counts each read anew
+            async with asyncio.timeout_at(until):  # over all; httpx counts each read anew
                 label, why = self._read(await self._client.post("/predict", content=self.pack(picture)))
         except (TimeoutError, httpx.TimeoutException):
             why = "late"
