@@ -18,9 +18,9 @@ FIRST, SEEDS, MISSING_SEEDS = 20, 10, 3
 PANELS = ("live.", "steer.panel", "run.wait")
 
 
-def lesson(seeds: int) -> dict:
-    """The namespace that notebook 03 leaves behind when it runs with so many seeds and without its panels."""
-    cells = json.loads((ROOT / "notebooks" / "03_distil_a_student.ipynb").read_text())["cells"]
+def lesson(seeds: int, notebook: str = "03_distil_a_student", **parameters) -> dict:
+    """The namespace that a notebook leaves behind when it runs with so many seeds and without its panels."""
+    cells = json.loads((ROOT / "notebooks" / f"{notebook}.ipynb").read_text())["cells"]
     space: dict = {}
     for cell in cells:
         source = "".join(cell["source"])
@@ -31,7 +31,7 @@ def lesson(seeds: int) -> dict:
         with contextlib.redirect_stdout(io.StringIO()):
             exec("\n".join(lines), space)
         if "parameters" in tags:
-            space.update(seed=FIRST, seeds=seeds)
+            space.update(seed=FIRST, seeds=seeds, **parameters)
     return space
 
 
