@@ -7,6 +7,11 @@ import torch
 from torch.nn import functional as F
 from torch import nn
 
+import math
+from collections.abc import Callable
+
+import torch
+
 from kdlab.check import _checks, _close, _expect
 
 
@@ -178,3 +183,39 @@ def without_channels(answer: Callable) -> None:
         wanted, got = second(first(x).relu() * mask), two(one(x).relu())
     hint = "the answers differ from those of the masked pair: same channels, in the same order, in both layers?"
     _expect(_close(wanted, got, 1e-4), hint)
+@_checks("1 for equal shares, k/n where k of n get all, and the unit of the shares does not matter")
+def jain_index(answer: Callable) -> None:
+    """The answer maps shares (n,), >= 0 and not all 0, to Jain's index, a float in [1/n, 1]."""
+    equal = float(answer([3.0, 3.0, 3.0, 3.0]))
+    _expect(equal <= 1 + 1e-9, f"four equal shares must give 1, got {equal:g}: is the number of shares in the denominator?")
+    _expect(_close(equal, 1.0), f"four equal shares must give 1, got {equal:g}")
+    alone = float(answer([5.0, 0.0, 0.0, 0.0]))
+    _expect(_close(alone, 0.25), f"one of four that gets everything must give 1/4, got {alone:g}: square the sum, sum the squares")
+    for k in (1, 2, 7):
+        got = float(answer([2.0] * k + [0.0] * (10 - k)))
+        _expect(_close(got, k / 10), f"{k} of 10 with equal shares and none for the others must give {k / 10:g}, got {got:g}")
+    shares = torch.rand(6).double()
+    a, b = float(answer(shares.tolist())), float(answer((1000 * shares).tolist()))
+    _expect(_close(a, b), f"milliseconds for seconds must not change it: {a:.3f} became {b:.3f}")
+    right = (shares.sum() ** 2 / (6 * (shares**2).sum())).item()
+    _expect(_close(a, right), f"for {[round(x, 2) for x in shares.tolist()]} it is {right:.4f}, got {a:.4f}")
+
+
+@_checks("whole chunks that sum to n, each device within one of its quota, the largest remainders first")
+def largest_remainder(answer: Callable) -> None:
+    """The answer maps a number of chunks and speeds (devices,), >= 0 and not all 0, to whole numbers (devices,)."""
+    cases = [(10, [1.0, 1.0, 1.0]), (7, [4.0, 2.0, 1.0]), (100, [6.7, 2.9, 0.4]), (3, [5.0, 5.0, 5.0, 1.0]), (0, [1.0, 2.0])]
+    cases += [(int(n), torch.rand(5).tolist()) for n in torch.randint(1, 200, (30,))]
+    for n, speeds in cases:
+        got = list(answer(n, list(speeds)))
+        said = f"for {n} chunks and speeds {[round(s, 2) for s in speeds]}"
+        _expect(len(got) == len(speeds), f"{said}: return one number for each device, got {len(got)}")
+        _expect(all(int(k) == k for k in got), f"{said}: a chunk is not cut, got {got}")
+        quotas = [n * s / sum(speeds) for s in speeds]
+        _expect(sum(got) == n, f"{said} your shares sum to {sum(got)}: hand out what rounding down leaves over")
+        near = all(math.floor(q + 1e-9) <= k <= math.ceil(q - 1e-9) for k, q in zip(got, quotas))
+        _expect(near, f"{said} each share is its quota rounded down or up; quotas {[round(q, 2) for q in quotas]}, got {got}")
+        up = [q - math.floor(q) for k, q in zip(got, quotas) if k > q + 1e-9]
+        down = [q - math.floor(q) for k, q in zip(got, quotas) if k < q - 1e-9]
+        fair = not up or not down or min(up) >= max(down) - 1e-9
+        _expect(fair, f"{said} the chunks left over go to the largest remainders; quotas {[round(q, 2) for q in quotas]}, got {got}")
