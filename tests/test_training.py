@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from kdlab import bank, data, devices, models
+from kdlab.data import Recipe
 from kdlab.evaluation import evaluate, paired_difference, predict
 from kdlab.losses import distillation_loss
 from kdlab.training import (
@@ -231,18 +232,88 @@ def test_a_schedule_of_ones_keeps_the_learning_rate(digits):
     assert {step.lr for step in run} == {1e-3}
 
 
-def test_augmentation_with_a_bank_is_refused(digits, teacher):
-    with pytest.raises(ValueError, match="a bank holds the logits of the plain images"):
-        next(distil(student(digits), digits, Knobs(), teacher=bank.fill(teacher, digits), steps=1, augmented=True))
+class OneByOne(nn.Module):
+    """A teacher that looks at one image at a time: its answers do not depend on the batch, not even in the last bit."""
+
+    def __init__(self, teacher):
+        super().__init__()
+        self.teacher = teacher
+
+    def forward(self, images):
+        return torch.cat([self.teacher(image[None]) for image in images])
 
 
-def test_augmented_training_shows_the_model_moved_images(digits):
-    shown = []
-    model = student(digits)
+RECIPE = Recipe(seed=9, pad=1, flip=False)
+
+
+@pytest.mark.parametrize("batch_size, steps", [(16, 11), (None, 4)])  # four epochs, the last one of 16s not whole
+def test_a_bank_of_views_trains_bit_for_bit_the_student_of_the_live_teacher(digits, teacher, batch_size, steps):
+    slow = OneByOne(teacher)
+    few = digits.train.subset(slice(60))
+    small = data.Dataset("few", few, digits.test, digits.classes, digits.mean, digits.std)
+    options = dict(steps=steps, batch_size=batch_size, indices=torch.arange(2, 60), augmented=RECIPE)
+    trained = []
+    for source in (slow, bank.fill(slow, small, views=4, recipe=RECIPE)):
+        trained.append(student(small))
+        finish(distil(trained[-1], small, Knobs(0.8), teacher=source, **options))
+    assert same(weights(trained[0]), weights(trained[1]))
+
+
+def test_a_bank_of_views_trains_the_student_of_a_teacher_asked_in_batches(digits, teacher):
+    """Not bit for bit: matrix products of other batch sizes add up in another order."""
+    trained = []
+    for source in (teacher, bank.fill(teacher, digits, views=2, recipe=RECIPE)):
+        trained.append(student(digits))
+        finish(distil(trained[-1], digits, Knobs(), teacher=source, steps=60, batch_size=32, augmented=RECIPE))
+    torch.testing.assert_close(predict(trained[0], digits), predict(trained[1], digits), rtol=1e-3, atol=1e-3)
+
+
+def shown_images(digits, steps, **options):
+    """What a student is shown, step by step, before it is normalized."""
+    shown, model = [], student(digits)
     model.register_forward_pre_hook(lambda module, args: shown.append(args[0].clone()))
-    finish(train(model, digits, steps=2, indices=FEW, augmented=True))
-    plain = digits.normalize(digits.train.images[:50])
-    assert shown[0].shape == plain.shape and not torch.equal(shown[0], plain) and not torch.equal(shown[0], shown[1])
+    finish(distil(model, digits, Knobs(), steps=steps, **options))
+    return shown
+
+
+def test_epoch_e_shows_view_e_and_a_bank_goes_round(digits, teacher):
+    views = [digits.normalize(data.augment(digits.train.images[:50], RECIPE, indices=FEW, view=v)) for v in range(5)]
+    live = shown_images(digits, 5, indices=FEW, augmented=RECIPE, teacher=None)
+    assert all(map(torch.equal, live, views))
+    stored = bank.fill(teacher, digits, views=2, recipe=RECIPE)
+    cached = shown_images(digits, 5, indices=FEW, augmented=RECIPE, teacher=stored)
+    assert all(map(torch.equal, cached, [views[v] for v in (0, 1, 0, 1, 0)]))
+
+
+def test_the_view_changes_with_the_epoch_and_not_within_it(digits):
+    order = data.batches(50, 16, seed=0, device="cpu")  # three batches an epoch
+    for number, images in enumerate(shown_images(digits, 7, indices=FEW, batch_size=16, augmented=RECIPE, teacher=None)):
+        place = next(order)
+        moved = data.augment(digits.train.images[place], RECIPE, indices=place, view=number // 3)
+        assert torch.equal(images, digits.normalize(moved)), number
+
+
+def test_augmented_training_shows_views_of_the_usual_recipe_and_of_its_seed(digits):
+    shown = shown_images(digits, 2, indices=FEW, augmented=True, seed=4, teacher=None)
+    for view, images in enumerate(shown):
+        moved = data.augment(digits.train.images[:50], digits.recipe(4), indices=FEW, view=view)
+        assert torch.equal(images, digits.normalize(moved)) and not torch.equal(moved, digits.train.images[:50])
+
+
+@pytest.mark.parametrize(
+    "views, augmented, message",
+    [
+        (0, True, "a bank of the plain images cannot answer for augmented ones; fill one with views, or pass the teacher"),
+        (0, RECIPE, "a bank of the plain images cannot answer for augmented ones"),
+        (2, False, "this bank holds the logits of augmented views; pass augmented=bank.recipe"),
+        (2, True, "the bank's views were made with seed 9 in place of 0; pass augmented=bank.recipe, or fill it again"),
+        (2, Recipe(9, 2, True), "made with pad 1 in place of 2, flip False in place of True; pass"),
+    ],
+)
+def test_a_bank_of_other_images_than_the_student_is_shown_is_refused(digits, teacher, views, augmented, message):
+    stored = bank.fill(teacher, digits, views=views, recipe=RECIPE if views else None)
+    with pytest.raises(ValueError, match=message):
+        next(distil(student(digits), digits, Knobs(), teacher=stored, steps=1, augmented=augmented))
 
 
 @pytest.mark.parametrize("options", [{"steps": 0}, {"steps": 5, "record_every": 0}])
