@@ -12,6 +12,8 @@ CONSTRAINTS ?= constraints.txt
 TORCH_INDEX ?= auto
 # handed on to the command:  make lab ARGS="--no-browser --port 9999"    make run ARGS="-p seed 1"
 ARGS ?=
+# the extras of pyproject.toml that come with .venv:  make clean test EXTRAS=test,devices
+EXTRAS ?= test
 
 VENV := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
 PIP := $(VENV)/python -m pip --disable-pip-version-check install $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
@@ -22,7 +24,7 @@ VENV6 := $(subst .venv,.venv-ipykernel6,$(VENV))
 VENVL := $(subst .venv,.venv-litert,$(VENV))
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 
-.PHONY: help lab run test test-ipykernel6 dashboard bench outputs clean devices litert demo
+.PHONY: help lab run test test-ipykernel6 dashboard demo devices litert bench outputs clean
 
 
 help:     ## list these commands
@@ -50,9 +52,9 @@ bench: .venv/installed     ## all benchmarks in a short form, and one table of r
 	$(PIP) -e '.[bench]'
 	$(VENV)/python benchmarks/bench.py $(ARGS)
 
-devices: .venv/installed     ## install the runtimes (1.5 GB) and run the labs 12 to 15 with them, without a browser
+devices: .venv/installed     ## install the runtimes (1.5 GB) and run the labs 12 to 16 with them, without a browser
 	$(PIP) -e '.[devices]'
-	$(VENV)/python -m kdlab.workbook $(wildcard notebooks/1[2-5]_*.ipynb) $(ARGS)
+	$(VENV)/python -m kdlab.workbook $(wildcard notebooks/1[2-6]_*.ipynb) $(ARGS)
 
 litert: .venv/installed     ## LiteRT's converter in .venv-litert beside .venv, because it needs an older torch (5 GB)
 	$(VENV)/python -m venv .venv-litert
@@ -79,7 +81,7 @@ clean:     ## remove .venv, build/ and the caches
 		|| echo "They could not be had: taking PyPI's larger build, which also runs on a CPU."; fi ;; \
 	*) $(TORCH) "$(TORCH_INDEX)" ;; \
 	esac
-	$(PIP) -e '.[test]'
+	$(PIP) -e '.[$(EXTRAS)]'
 	$(VENV)/python -m kdlab
 	touch $@
 

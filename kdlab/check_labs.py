@@ -1,19 +1,13 @@
 """Checks for the exercises of the labs, in the manner of check.py: ✓, a hint, or "not attempted"."""
-"""Checks for the exercises of the labs; as check.py has them: each prints one line, ✓, a hint, or "not attempted"."""
-"""Checks for the exercises of the labs, made like those of check.py: ✓, a hint, or "not attempted"; they never raise."""
-
-from collections.abc import Callable
-
-import torch
-from torch.nn import functional as F
-from torch import nn
 
 import math
 from collections.abc import Callable
 
 import torch
+from torch import nn
+from torch.nn import functional as F
 
-from kdlab.check import _checks, _close, _expect
+from kdlab.check import _checks, _close, _expect, _NotAttempted
 
 
 @_checks("the same pull on the student without T², at every alpha and temperature")
@@ -80,8 +74,6 @@ def fixed_point(answer: Callable) -> None:
         for x, wrapped in [(half, -half), (half + step, step - half), (-half - step, half - step), (3 * half, -half)]:
             [got] = torch.as_tensor(answer(torch.tensor([x]).double(), width, integer)).tolist()
             _expect(got == wrapped, f"{name} ends below {half:g} and wraps around: {x:g} becomes {wrapped:g}, not {got:g}")
-
-from kdlab.check import _checks, _expect, _NotAttempted
 
 
 @_checks("zero stays zero, the ends stay in, and no value inside is off by more than half a step")
