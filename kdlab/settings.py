@@ -85,7 +85,8 @@ def aoti_save(model: nn.Module, example: Tensor, calibration: Tensor | None, fol
 
 
 def aoti_load(folder: Path, example: Tensor) -> Call:
-    return torch._inductor.aoti_load_package(str(folder / "model.pt2"))
+    with quiet():
+        return torch._inductor.aoti_load_package(str(folder / "model.pt2"))
 
 
 def cuda_graph(folder: Path, example: Tensor) -> Call:
