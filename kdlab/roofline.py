@@ -20,24 +20,24 @@ from kdlab.latency import measure
 
 @dataclass(frozen=True)
 class Peaks:
-    """What a machine reached: `gflops` in 1e9 float32 operations per second, `gbytes` in 1e9 bytes per second."""
+    """What a machine reached: `gflops` in 1e9 float32 operations per second; copying in 1e9 bytes per second, `memory`
+    between arrays that fit no cache, `cache` between small ones."""
 
     gflops: float
-    gbytes: float
+    memory: float
+    cache: float
 
-    ridge = property(lambda self: self.gflops / self.gbytes)
-
-    def roof(self, intensity: float) -> float:
-        """The most GFLOP/s that memory and arithmetic allow at an intensity, in operations per byte."""
-        return min(self.gflops, self.gbytes * intensity)
+    def roof(self, intensity: float, *, cached: bool = True) -> float:
+        """The most GFLOP/s at an intensity, in operations per byte, with the bytes out of the cache or out of memory."""
+        return min(self.gflops, (self.cache if cached else self.memory) * intensity)
 
 
 def peaks(*, threads: int = 1, seconds: float = 0.3) -> Peaks:
-    """Measures the CPU's two peaks with torch: float32 matrix products, and copies of 128 MB from memory to memory.
+    """Measures the CPU's peaks with torch: float32 matrix products, and copies of 128 MB and of 128 kB.
 
     Args:
         threads: CPU threads, >= 1.
-        seconds: > 0, for each of three sizes of product and for the copy.
+        seconds: > 0, for each of three sizes of product and each of the copies.
 
     Returns:
         Peaks, each the median of the fastest kind of call: a product of n x n counts 2·n³ operations, a copy counts the
@@ -48,9 +48,11 @@ def peaks(*, threads: int = 1, seconds: float = 0.3) -> Peaks:
     for n in (256, 512, 1024):
         a, b, into = torch.randn(n, n), torch.randn(n, n), torch.empty(n, n)
         gflops.append(2 * n**3 / measure(lambda: torch.mm(a, b, out=into), **options).median / 1e9)
-    source, target = torch.zeros(32_000_000), torch.zeros(32_000_000)  # beyond any cache
-    copy = measure(lambda: target.copy_(source), **options).median
-    return Peaks(max(gflops), 2 * source.nbytes / copy / 1e9)
+    copying = []
+    for n in (32_000_000, 32_000):  # floats: beyond any cache, and within the second level
+        source, target = torch.zeros(n), torch.zeros(n)
+        copying.append(2 * source.nbytes / measure(lambda: target.copy_(source), **options).median / 1e9)
+    return Peaks(max(gflops), *copying)
 
 
 def traffic(model: nn.Module, shape: tuple[int, int, int], batch: int) -> int:
@@ -90,7 +92,7 @@ def figure(peaks: Peaks, groups: Mapping[str, Iterable[tuple[float, float, str]]
     """Models under the machine's roof.
 
     Args:
-        peaks: the roof: copying limits its slope, arithmetic its flat part.
+        peaks: the roof: copying limits its two slopes, arithmetic its flat part.
         groups: name → (operations per byte, GFLOP/s achieved, text beside the point).
         title: a text.
 
@@ -100,19 +102,20 @@ def figure(peaks: Peaks, groups: Mapping[str, Iterable[tuple[float, float, str]]
     Source: Williams, Waterman, Patterson 2009, doi:10.1145/1498765.1498785.
     """
     groups = {name: list(entries) for name, entries in groups.items()}
-    everything = [entry for entries in groups.values() for entry in entries]
-    low = min([x for x, _, _ in everything] + [peaks.ridge]) / 2
-    high = max([x for x, _, _ in everything] + [peaks.ridge]) * 4
-    ax = (drawn := Figure(figsize=(9, 5), layout="constrained")).subplots()
+    everything = [x for entries in groups.values() for x, _, _ in entries] + [peaks.gflops / peaks.memory]
+    low, high = min(everything) / 2, max(everything) * 4
+    ax = (drawn := Figure(figsize=(8.5, 5), layout="constrained")).subplots()
     across = np.geomspace(low, high, 200)
-    ax.plot(across, [peaks.roof(x) for x in across], color="black", label="the roof: copying, then arithmetic")
+    for name, cached, line in (("cache", True, "--"), ("memory", False, "-")):
+        ax.plot(across, [peaks.roof(x, cached=cached) for x in across], line, color="black", label=f"the roof, bytes from {name}")
+        speed = f"{peaks.cache if cached else peaks.memory:.0f} GB/s"
+        ax.annotate(speed, (low, peaks.roof(low, cached=cached)), (16, -4), textcoords="offset points")
     ax.annotate(f"{peaks.gflops:.0f} GFLOP/s", (high, peaks.gflops), (-4, 6), textcoords="offset points", ha="right")
-    ax.annotate(f"{peaks.gbytes:.0f} GB/s", (low, peaks.roof(low)), (4, 12), textcoords="offset points")
     for i, (name, entries) in enumerate(groups.items()):
         style = dict(color=plots.COLORS[i % 7], marker=plots.MARKERS[i % 7], linestyle="none", markersize=9)
         ax.plot([x for x, _, _ in entries], [y for _, y, _ in entries], label=name, **style)
-        for x, y, text in entries:
-            ax.annotate(text, (x, y), (8, -4), textcoords="offset points", fontsize=10)
+        for x, y, text in entries:  # below and above by turns, so that two ways to run one model do not collide
+            ax.annotate(text, (x, y), (0, 8 if i % 2 else -17), textcoords="offset points", ha="center", fontsize=10)
     ax.set(xscale="log", yscale="log", title=title, xlabel="operations per byte moved", ylabel="GFLOP/s")
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

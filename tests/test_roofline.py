@@ -34,30 +34,32 @@ def test_counting_leaves_the_model_as_it_was():
 
 
 def test_the_roof_is_copying_up_to_the_ridge_and_arithmetic_beyond():
-    peaks = Peaks(gflops=80.0, gbytes=10.0)
-    assert peaks.ridge == 8.0
-    assert [peaks.roof(x) for x in (1, 8, 100)] == [10.0, 80.0, 80.0]
+    peaks = Peaks(gflops=80.0, memory=10.0, cache=40.0)
+    assert [peaks.roof(x, cached=False) for x in (1, 8, 100)] == [10.0, 80.0, 80.0]
+    assert [peaks.roof(x) for x in (1, 2, 8, 100)] == [40.0, 80.0, 80.0, 80.0]
 
 
 def test_peaks_count_operations_and_bytes_over_the_measured_time(monkeypatch):
     monkeypatch.setattr(roofline, "measure", lambda call, **options: type("T", (), {"median": 0.5}))
     found = roofline.peaks()
     assert found.gflops == pytest.approx(2 * 1024**3 / 0.5 / 1e9)  # the largest product of the three
-    assert found.gbytes == pytest.approx(2 * 128e6 / 0.5 / 1e9)  # read and written
+    assert found.memory == pytest.approx(2 * 128e6 / 0.5 / 1e9)  # read and written
+    assert found.cache == pytest.approx(2 * 128e3 / 0.5 / 1e9)
 
 
 def test_this_machine_has_peaks_above_zero_and_threads_are_put_back():
     before = torch.get_num_threads()
     found = roofline.peaks(threads=before + 1, seconds=0.01)
-    assert found.gflops > 0 and found.gbytes > 0 and torch.get_num_threads() == before
+    assert found.gflops > 0 and min(found.memory, found.cache) > 0 and torch.get_num_threads() == before
 
 
 def test_the_figure_shows_every_point_under_its_name_and_the_roof():
     groups = {"batch 1": [(0.5, 2.0, "a"), (4.0, 9.0, "b")], "batch 64": [(20.0, 60.0, "c")]}
-    (ax,) = roofline.figure(Peaks(80.0, 10.0), groups, title="t").axes
-    roof, *points = ax.lines
+    (ax,) = roofline.figure(Peaks(80.0, 10.0, 40.0), groups, title="t").axes
+    cache, memory, *points = ax.lines
     assert [line.get_label() for line in points] == list(groups)
     assert [line.get_xydata().tolist() for line in points] == [[[0.5, 2.0], [4.0, 9.0]], [[20.0, 60.0]]]
-    x, y = roof.get_data()
-    assert y.max() == 80.0 and y[0] == pytest.approx(10.0 * x[0])
-    assert {"a", "b", "c", "80 GFLOP/s", "10 GB/s"} <= {text.get_text() for text in ax.texts}
+    for roof, slope in ((cache, 40.0), (memory, 10.0)):
+        x, y = roof.get_data()
+        assert y.max() == 80.0 and y[0] == pytest.approx(slope * x[0])
+    assert {"a", "b", "c", "80 GFLOP/s", "10 GB/s", "40 GB/s"} <= {text.get_text() for text in ax.texts}
