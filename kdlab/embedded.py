@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from kdlab.chain import Layer, chain
-from kdlab.latency import Unavailable
+from kdlab.exports import Unavailable
 
 FLAGS = "-Os -std=c99 -ffreestanding -fno-asynchronous-unwind-tables -Wall -Wextra -Wpedantic -Werror".split()
 KERNELS = Path(__file__).with_name("embedded.c")

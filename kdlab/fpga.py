@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from kdlab.latency import Unavailable
+from kdlab.exports import Unavailable
 
 
 def build(

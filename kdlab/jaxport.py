@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from kdlab.chain import chain
-from kdlab.latency import Unavailable
+from kdlab.exports import Unavailable
 
 PLATFORMS = ("tpu", "cpu", "cuda")
 

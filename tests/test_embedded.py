@@ -16,7 +16,7 @@ from torch import nn
 
 from kdlab import data, embedded, models
 from kdlab.evaluation import predict
-from kdlab.latency import Unavailable
+from kdlab.exports import Unavailable
 from kdlab.training import Knobs, distil
 
 needs_gcc = pytest.mark.skipif(not shutil.which("gcc"), reason="gcc is not installed")

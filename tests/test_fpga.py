@@ -9,7 +9,7 @@ from torch import nn
 
 from kdlab import data, fpga, models
 from kdlab.evaluation import predict
-from kdlab.latency import Unavailable
+from kdlab.exports import Unavailable
 from kdlab.training import Knobs, distil
 
 needs_hls = pytest.mark.skipif(not shutil.which("g++"), reason="g++ is not installed")

@@ -10,7 +10,7 @@ import torch
 
 from kdlab import data, jaxport, losses, models
 from kdlab.evaluation import predict
-from kdlab.latency import Unavailable
+from kdlab.exports import Unavailable
 from kdlab.training import Knobs, distil
 
 jax = pytest.importorskip("jax", reason="jax is not installed: python -m pip install -c constraints.txt -e '.[jax]'")
