@@ -145,8 +145,8 @@ def stopwatch(monkeypatch):
 
     def sweep(models, shape, *, batches, devices, threads, variants, **rest):
         asked.append((*models, *batches, *devices, *threads, *variants))
-        if variants == ["bf16"]:
-            return [latency.Row(*models, batches[0], *devices, *threads, "bf16", None, "it would only be <imitated>")]
+        if variants == ["compile"]:
+            return [latency.Row(*models, batches[0], *devices, *threads, "compile", None, "it found no <compiler>")]
         return [
             latency.Row(*models, n, *devices, *threads, *variants, latency.Timing((0.0005 * n, 0.001 * n, 0.003 * n)))
             for n in batches
@@ -173,9 +173,9 @@ def test_the_latency_panel_measures_once_and_then_at_each_press(stopwatch, figur
 def test_a_setting_that_cannot_run_says_why_and_the_latency_panel_stays_usable(stopwatch):
     panel = live.latency_panel({"net": None}, (1, 4, 4))
     before = panel.picture.value
-    panel.controls["setting"].value = "bf16"
+    panel.controls["setting"].value = "compile"
     panel.button.click()
-    assert "it would only be &lt;imitated&gt;" in panel.message.value and panel.picture.value == before
+    assert "it found no &lt;compiler&gt;" in panel.message.value and panel.picture.value == before
     assert len(panel.rows) == 1 and not panel.button.disabled
     panel.controls["setting"].value = "eager"
     panel.button.click()
@@ -195,3 +195,10 @@ def test_the_latency_panel_times_a_real_network():
     assert [(row.model, row.batch, row.threads) for row in panel.rows] == [("net", 2, 1)] and panel.rows[0].milliseconds > 0
     assert panel._repr_mimebundle_()["text/plain"] == "a panel with model, batch, device, threads, setting"
     assert {"kd-latency-measure"} <= set(panel.button._dom_classes)
+
+
+def test_the_latency_panel_offers_every_runtime_at_hand_and_no_other(stopwatch, monkeypatch):
+    reasons = {"eager": "", "bf16": "imitated", "onnxruntime": "", "litert": "make litert"}
+    monkeypatch.setattr(live.runtimes, "at_hand", lambda device: reasons)
+    monkeypatch.setattr(live.runtimes, "RUNTIMES", dict.fromkeys(reasons))
+    assert live.latency_panel({"net": None}, (1, 4, 4)).controls["setting"].options == ("eager", "onnxruntime")
