@@ -104,18 +104,19 @@ def figure(peaks: Peaks, groups: Mapping[str, Iterable[tuple[float, float, str]]
     groups = {name: list(entries) for name, entries in groups.items()}
     everything = [x for entries in groups.values() for x, _, _ in entries] + [peaks.gflops / peaks.memory]
     low, high = min(everything) / 2, max(everything) * 4
-    ax = (drawn := Figure(figsize=(8.5, 5), layout="constrained")).subplots()
+    ax = (drawn := Figure(figsize=(8, 4.8), layout="constrained")).subplots()
     across = np.geomspace(low, high, 200)
     for name, cached, line in (("cache", True, "--"), ("memory", False, "-")):
-        ax.plot(across, [peaks.roof(x, cached=cached) for x in across], line, color="black", label=f"the roof, bytes from {name}")
         speed = f"{peaks.cache if cached else peaks.memory:.0f} GB/s"
-        ax.annotate(speed, (low, peaks.roof(low, cached=cached)), (16, -4), textcoords="offset points")
+        heights = [peaks.roof(x, cached=cached) for x in across]
+        ax.plot(across, heights, line, color="black", label=f"the roof, bytes from {name}: {speed}")
     ax.annotate(f"{peaks.gflops:.0f} GFLOP/s", (high, peaks.gflops), (-4, 6), textcoords="offset points", ha="right")
     for i, (name, entries) in enumerate(groups.items()):
         style = dict(color=plots.COLORS[i % 7], marker=plots.MARKERS[i % 7], linestyle="none", markersize=9)
         ax.plot([x for x, _, _ in entries], [y for _, y, _ in entries], label=name, **style)
         for x, y, text in entries:  # below and above by turns, so that two ways to run one model do not collide
             ax.annotate(text, (x, y), (0, 8 if i % 2 else -17), textcoords="offset points", ha="center", fontsize=10)
+    ax.margins(y=0.12)
     ax.set(xscale="log", yscale="log", title=title, xlabel="operations per byte moved", ylabel="GFLOP/s")
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
