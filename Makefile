@@ -40,7 +40,7 @@ run: .venv/installed     ## run the whole workbook without a browser; pages and 
 test: .venv/installed     ## run all tests, then the workbook, then compare every output with the committed one
 	$(VENV)/python -m pytest tests
 	$(VENV)/python -m kdlab.workbook
-	$(VENV)/python -m pytest --nbval --nbval-current-env --nbval-sanitize-with tests/sanitize.cfg $(NOTEBOOKS) $(LESSON:notebooks/%=build/%)
+	$(VENV)/python -m pytest -n 2 --dist loadscope --nbval --nbval-current-env --nbval-sanitize-with tests/sanitize.cfg $(NOTEBOOKS) $(LESSON:notebooks/%=build/%)
 
 test-ipykernel6: .venv-ipykernel6/installed     ## the steering tests on ipykernel 6.31, in .venv-ipykernel6 beside .venv
 	$(VENV6)/python -m pytest tests/test_steer.py
