@@ -1,6 +1,6 @@
 // The pictures of the training panel: draws what steer.py sends, and keeps nothing but the last message of each kind.
 // The strokes are chart.js's.
-const HEIGHT = 452, STYLE = `
+const HEIGHT = 460, STYLE = `
 .kd-live { position: relative; width: 100%; background: white; color: ${INK}; }
 .kd-status { font: 600 15px ${FONT}; padding: 2px 0 4px 4px; min-height: 20px; }
 .kd-status.failed { color: #a33c00; }
