@@ -37,8 +37,12 @@ lab: .venv/installed     ## install into .venv if need be, and open JupyterLab o
 run: .venv/installed     ## run the whole workbook without a browser; pages and executed copies in build/
 	$(VENV)/python -m kdlab.workbook $(ARGS)
 
+# Two files of tests at a time; the browser's by themselves; the runtimes in a process of their own, because after the other
+# tests' libraries in one process they have crashed it.
 test: .venv/installed     ## run all tests, then the workbook, then compare every output with the committed one
-	$(VENV)/python -m pytest tests
+	$(VENV)/python -m pytest -n 2 --dist loadfile tests --ignore tests/browser --ignore tests/test_runtimes.py
+	$(VENV)/python -m pytest tests/browser
+	$(VENV)/python -m pytest tests/test_runtimes.py
 	$(VENV)/python -m kdlab.workbook
 	$(VENV)/python -m pytest -n 2 --dist loadscope --nbval --nbval-current-env --nbval-sanitize-with tests/sanitize.cfg $(NOTEBOOKS) $(LESSON:notebooks/%=build/%)
 
