@@ -12,6 +12,8 @@ CONSTRAINTS ?= constraints.txt
 TORCH_INDEX ?= auto
 # handed on to the command:  make lab ARGS="--no-browser --port 9999"    make run ARGS="-p seed 1"
 ARGS ?=
+# the extras of pyproject.toml that come with .venv:  make clean test EXTRAS=test,devices
+EXTRAS ?= test
 
 VENV := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
 PIP := $(VENV)/python -m pip --disable-pip-version-check install $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
@@ -19,9 +21,13 @@ PIP := $(VENV)/python -m pip --disable-pip-version-check install $(if $(CONSTRAI
 # import. Their dependencies follow from PyPI, because PyTorch's indexes hold old copies of them.
 TORCH := PIP_CONFIG_FILE=/dev/null PIP_FIND_LINKS= PIP_EXTRA_INDEX_URL= $(PIP) --no-deps torch torchvision --index-url
 VENV6 := $(subst .venv,.venv-ipykernel6,$(VENV))
+VENVL := $(subst .venv,.venv-litert,$(VENV))
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
+LESSON := $(wildcard notebooks/0*.ipynb)
 
-.PHONY: help lab run test test-ipykernel6 dashboard outputs clean
+.PHONY: help lab run test test-ipykernel6 dashboard demo devices litert bench outputs clean
+
+
 help:     ## list these commands
 	@sed -n 's/^\([a-z0-9-]*\): .*## /make \1	/p' Makefile
 
@@ -31,10 +37,14 @@ lab: .venv/installed     ## install into .venv if need be, and open JupyterLab o
 run: .venv/installed     ## run the whole workbook without a browser; pages and executed copies in build/
 	$(VENV)/python -m kdlab.workbook $(ARGS)
 
+# Two files of tests at a time; the browser's by themselves; the runtimes in a process of their own, because after the other
+# tests' libraries in one process they have crashed it.
 test: .venv/installed     ## run all tests, then the workbook, then compare every output with the committed one
-	$(VENV)/python -m pytest tests
+	$(VENV)/python -m pytest -n 2 --dist loadfile tests --ignore tests/browser --ignore tests/test_runtimes.py
+	$(VENV)/python -m pytest tests/browser
+	$(VENV)/python -m pytest tests/test_runtimes.py
 	$(VENV)/python -m kdlab.workbook
-	$(VENV)/python -m pytest --nbval --nbval-current-env --nbval-sanitize-with tests/sanitize.cfg $(NOTEBOOKS) $(NOTEBOOKS:notebooks/%=build/%)
+	$(VENV)/python -m pytest -n 2 --dist loadscope --nbval --nbval-current-env --nbval-sanitize-with tests/sanitize.cfg $(NOTEBOOKS) $(LESSON:notebooks/%=build/%)
 
 test-ipykernel6: .venv-ipykernel6/installed     ## the steering tests on ipykernel 6.31, in .venv-ipykernel6 beside .venv
 	$(VENV6)/python -m pytest tests/test_steer.py
@@ -43,11 +53,27 @@ dashboard: .venv/installed     ## the panels of 02, 03 and 04 for a lecture, wit
 	$(PIP) -e '.[dashboard]'
 	$(VENV)/python -m voila notebooks --ExecutePreprocessor.timeout=600 $(ARGS)
 
+bench: .venv/installed     ## all benchmarks in a short form, and one table of ratios; under ten minutes on two cores
+	$(PIP) -e '.[bench]'
+	$(VENV)/python benchmarks/bench.py $(ARGS)
+
+devices: .venv/installed     ## install the runtimes (1.5 GB) and run the labs 12 to 16 with them, without a browser
+	$(PIP) -e '.[devices]'
+	$(VENV)/python -m kdlab.workbook $(wildcard notebooks/1[2-6]_*.ipynb) $(ARGS)
+
+litert: .venv/installed     ## LiteRT's converter in .venv-litert beside .venv, because it needs an older torch (5 GB)
+	$(VENV)/python -m venv .venv-litert
+	$(VENVL)/python -m pip --disable-pip-version-check install 'litert-torch==0.10.*'
+
+demo: .venv/installed     ## one page with teacher and student for any browser: build/demo/index.html, which needs no network
+	$(PIP) -e '.[demo]'
+	$(VENV)/python demo/build.py $(ARGS)
+
 outputs: .venv/installed     ## for maintainers: execute the notebooks in place, so that they can be committed
 	$(VENV)/python -m kdlab.workbook --in-place $(ARGS)
 
 clean:     ## remove .venv, build/ and the caches
-	rm -rf .venv .venv-ipykernel6 build kdlab.egg-info .pytest_cache .hypothesis kdlab/__pycache__ tests/__pycache__ tests/browser/__pycache__ notebooks/.ipynb_checkpoints
+	rm -rf .venv .venv-ipykernel6 .venv-litert build kdlab.egg-info .pytest_cache .hypothesis kdlab/__pycache__ tests/__pycache__ tests/browser/__pycache__ notebooks/.ipynb_checkpoints
 
 .venv/installed: pyproject.toml $(CONSTRAINTS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "kdlab needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) --version 2>&1); name another: make lab PYTHON=python3.12"; exit 1; }
@@ -60,7 +86,7 @@ clean:     ## remove .venv, build/ and the caches
 		|| echo "They could not be had: taking PyPI's larger build, which also runs on a CPU."; fi ;; \
 	*) $(TORCH) "$(TORCH_INDEX)" ;; \
 	esac
-	$(PIP) -e '.[test]'
+	$(PIP) -e '.[$(EXTRAS)]'
 	$(VENV)/python -m kdlab
 	touch $@
 

@@ -45,20 +45,23 @@ def provenance() -> dict:
     }
 
 
-def write(name: str, data: dict, folder: str | Path = ROOT / "results") -> Path:
+def write(name: str, data: dict, folder: str | Path | None = None) -> Path:
     """Writes results/NAME-MACHINE.json, with the provenance first; an earlier record of this machine is replaced.
 
     Args:
         name: of the benchmark.
         data: its figures, as json can write them.
-        folder: where the file goes.
+        folder: where the file goes; None for results/, or for build/bench/ where the command says --short, so that
+            a quick look does not replace a careful record.
 
     Returns:
         The file's path.
     """
     origin = provenance()
     words = re.sub(r"\((r|tm)\)|\b(processor|cpu)\b|@.*?(?=,|$)", " ", origin["machine"].lower())
-    path = Path(folder) / f"{name}-{'-'.join(re.findall('[a-z0-9]+', words))}.json"
+    folder = Path(folder or ROOT / ("build/bench" if "--short" in sys.argv else "results"))
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}-{'-'.join(re.findall('[a-z0-9]+', words))}.json"
     part = path.with_suffix(".part")
     part.write_text(json.dumps({"provenance": origin, **data}, indent=1) + "\n")
     os.replace(part, path)

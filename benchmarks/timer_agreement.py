@@ -1,6 +1,6 @@
 """Does kdlab.latency.measure agree with torch.utils.benchmark.Timer? Both time the same calls in turn, at one thread.
 
-    python benchmarks/timer_agreement.py [--rounds 10] [--seconds 0.1]
+    python benchmarks/timer_agreement.py [--rounds 10] [--seconds 0.1] [--short]
 
 Timer clocks blocks of up to 1,000 calls, so its figure is a median of means; measure clocks each call and gives
 their median. Like for like is therefore our mean by Timer's figure: 1 is full agreement. Our median by Timer's
@@ -14,8 +14,10 @@ import statistics
 import provenance
 import torch
 from torch.utils import benchmark
+from turns import figure
 
 from kdlab import latency, models
+from kdlab.runtimes import RUNTIMES
 
 
 def workloads() -> dict:
@@ -26,7 +28,7 @@ def workloads() -> dict:
     for name, shape in {"mlp-512-512": (1, 8, 8), "cnn-8-16-16": (3, 32, 32)}.items():
         for batch in (1, 64):
             images = torch.randn(batch, *shape)
-            calls[f"{name} batch {batch}"] = bind(latency.eager(models.build(name, shape, 10), images), images)
+            calls[f"{name} batch {batch}"] = bind(RUNTIMES["eager"].build(models.build(name, shape, 10), images), images)
     return calls
 
 
@@ -49,9 +51,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=10, help="turns of both timers for each workload")
     parser.add_argument("--seconds", type=float, default=0.1, help="seconds for each timer in each turn")
+    parser.add_argument("--short", action="store_true", help="3 rounds")
     options = parser.parse_args()
+    options.rounds = 3 if options.short else options.rounds
 
-    rows = []
+    rows, figures = [], {}
     print(f"{'':24}{'milliseconds':>24}   {'our mean / torch':^24}{'our median / torch':^24}")
     print(f"{'workload':24}{'mean':>8}{'median':>8}{'torch':>8}   " + f"{'median':>8}{'lowest':>8}{'highest':>8}" * 2)
     for name, call in workloads().items():
@@ -69,10 +73,12 @@ def main() -> None:
             ratios = [a / b for a, b in zip(row[key], row["torch"])]
             spread = statistics.median(ratios), min(ratios), max(ratios)
             row[f"{key}_by_torch"] = dict(zip(("median", "lowest", "highest"), spread))
+            if key == "our_mean":
+                figures[f"timer, {name}: our mean / torch's"] = figure(ratios, "times", 1)
             line += ("   " if key == "our_mean" else "") + "".join(f"{x:8.3f}" for x in spread)
         rows.append(row)
         print(f"{name:24}{line}", flush=True)
-    print("written to", provenance.write("timer_agreement", {"rounds": options.rounds, "workloads": rows}))
+    print("written to", provenance.write("timer_agreement", {"rounds": options.rounds, "figures": figures, "workloads": rows}))
 
 
 if __name__ == "__main__":

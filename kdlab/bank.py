@@ -2,16 +2,18 @@
 
 It keeps and checks logits; asking the teacher is done by evaluation.py, learning from the bank by training.py.
 
-The file is a safetensors file, format version 1. Any program may write it:
-    logits    F32 (n, classes), before the softmax, at temperature 1
+The file is a safetensors file. Any program may write it:
+    logits    F32 (n, classes), before the softmax, at temperature 1; with views F32 (views, n, classes)
     indices   I64 (n,): the place in its split, from 0, of the image that each row belongs to; none twice
     metadata  one key, "kdlab_bank" (safetensors writes several keys in random order), whose value is a JSON object:
-        version      1
+        version      1; with views 2
         classes      list of the class names, in the order of the logits
         dataset      the data set's name, for messages
         split        "train" or "test"
         fingerprint  {"content": …, "order": …} of the whole split, in hex
         producer     free text: who made the logits
+        views        in version 2 alone, {"count": …, "seed": …, "pad": …, "flip": …}: the logits are those of the views
+                     0 .. count - 1 of each image that `kdlab.data.augment` describes
 The fingerprint is BLAKE2b with 16-byte digests. Each image gives one, over its uint8 bytes (channels, height, width,
 row by row), with its label as 8 little-endian bytes for the salt. "order" is the digest of the shape as text, such
 as "(3, 32, 32)", followed by all the images' digests; "content" is the same with these digests sorted as bytes.
@@ -20,23 +22,26 @@ as "(3, 32, 32)", followed by all the images' digests; "content" is the same wit
 import json
 import os
 import tempfile
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from kdlab.data import Dataset
+from kdlab.data import Dataset, Recipe, Split, augment
 
-VERSION = 1
+VERSION = 2
 _KEY = "kdlab_bank"
 _TEXTS = ("classes", "dataset", "split", "fingerprint", "producer")
 
 
 @dataclass(frozen=True, eq=False)
 class Bank:
-    """Logits float32 (n, classes) for the images at `indices`, int64 (n,), of one split of one data set."""
+    """Logits float32 (n, classes) for the images at `indices`, int64 (n,), of one split of one data set.
+
+    With a `recipe` the logits are (views, n, classes), those of the images' views 0 .. views - 1.
+    """
 
     logits: Tensor
     indices: Tensor
@@ -45,25 +50,36 @@ class Bank:
     split: str
     fingerprint: dict[str, str]
     producer: str
+    recipe: Recipe | None = None
 
-    def lookup(self, indices: Tensor) -> Tensor:
+    @property
+    def views(self) -> int:
+        """The number of views, 0 in a bank of the plain images."""
+        return len(self.logits) if self.recipe else 0
+
+    def lookup(self, indices: Tensor, view: int | None = None) -> Tensor:
         """The logits of a batch of images. Look all images up once where a loop on an accelerator must not wait.
 
         Args:
             indices: int64 (batch,) into the split, on any device.
+            view: in 0 .. views - 1; None in a bank of the plain images.
 
         Returns:
             float32 (batch, classes), on the device of the indices.
 
         Raises:
-            IndexError: an image that is not in the bank.
+            IndexError: an image or a view that is not in the bank. ValueError: a view of a bank without, or none.
         """
+        if (view is None) != (self.recipe is None):
+            raise ValueError(f"a bank with {self.views} views must be asked for one of them, a plain bank for none, got {view}")
+        if view is not None and not 0 <= view < self.views:
+            raise IndexError(f"view {view} is not among the {self.views} of this bank")
         wanted = indices.to(self.logits.device)
         rows = self._rows[wanted.clamp(-1, len(self._rows) - 1)]  # (batch,)
         if (rows < 0).any():
             absent = int(wanted[rows < 0][0])
-            raise IndexError(f"image {absent} is not among the {len(self.logits)} of this {self.split} bank")
-        return self.logits[rows].to(indices.device)
+            raise IndexError(f"image {absent} is not among the {len(self.indices)} of this {self.split} bank")
+        return (self.logits if view is None else self.logits[view])[rows].to(indices.device)
 
     @cached_property
     def _rows(self) -> Tensor:
@@ -74,15 +90,17 @@ class Bank:
 
 
 def make(
-    logits: Tensor, dataset: Dataset, *, split: str = "train", indices: Tensor | None = None, producer: str
+    logits: Tensor, dataset: Dataset, *, split: str = "train", indices: Tensor | None = None,
+    recipe: Recipe | None = None, producer: str,
 ) -> Bank:
     """A bank of logits that are at hand.
 
     Args:
-        logits: float (n, classes); kept as float32.
+        logits: float (n, classes), or with a recipe (views, n, classes); kept as float32.
         dataset: the images that the logits belong to.
         split: "train" or "test".
         indices: int64 (n,), the images' places in the split, none twice; None for the whole split in its order.
+        recipe: how the views were made that the logits belong to; None for the plain images.
         producer: who made the logits, such as "torch 2.15.0 mlp-512-512".
 
     Returns:
@@ -95,36 +113,55 @@ def make(
     rows = torch.arange(len(getattr(dataset, split))) if indices is None else indices
     logits, rows = logits.detach().float().clone(), rows.to(logits.device, copy=True)
     classes = tuple(dataset.classes)
-    bank = Bank(logits, rows, classes, dataset.name, split, dataset.fingerprint(split), producer)
+    bank = Bank(logits, rows, classes, dataset.name, split, dataset.fingerprint(split), producer, recipe)
     if wrong := _mismatch(bank, dataset, split):
         raise ValueError(f"these logits do not fit the {split} split of {dataset.name}: {wrong}")
     return bank
 
 
-def fill(teacher: nn.Module, dataset: Dataset, *, split: str = "train", producer: str | None = None) -> Bank:
-    """Asks a teacher once about every image of a split.
+def fill(
+    teacher: nn.Module, dataset: Dataset, *, split: str = "train", views: int = 0, recipe: Recipe | None = None,
+    producer: str | None = None,
+) -> Bank:
+    """Asks a teacher once about every image of a split, or about each of several views of every image.
+
+    It runs with the settings of `kdlab.devices.fast`.
 
     Args:
         teacher: on the data set's device; its mode is restored.
         dataset, split: as in `make`.
+        views: >= 0, how many views of each image; 0 for the plain image.
+        recipe: how they are made; None for `dataset.recipe(seed=0)`.
         producer: who made the logits; None writes torch's version and the teacher's class.
 
     Returns:
         Bank, on the data set's device.
 
     Raises:
-        ValueError: logits that do not fit the data set, or are not finite.
+        ValueError: logits that do not fit the data set, or are not finite; views and recipe that do not fit.
     """
+    from kdlab import devices
     from kdlab.evaluation import predict
 
+    settings = devices.fast(teacher, dataset.train.images.device)
     producer = producer or f"torch {torch.__version__} {type(teacher).__name__}"
-    return make(predict(teacher, dataset, split), dataset, split=split, producer=producer)
+    if views < 0 or (recipe and not views):
+        raise ValueError(f"views must be >= 0, and >= 1 with a recipe, got {views}")
+    if not views:
+        return make(predict(teacher, dataset, split, settings=settings), dataset, split=split, producer=producer)
+    recipe, plain = recipe or dataset.recipe(seed=0), getattr(dataset, split)
+    parts = torch.arange(len(plain), device=plain.images.device).split(1000)  # a view's index maps are larger than it
+    logits = []
+    for view in range(views):
+        moved = torch.cat([augment(plain.images[part], recipe, indices=part, view=view) for part in parts])
+        logits.append(predict(teacher, replace(dataset, **{split: Split(moved, plain.labels)}), split, settings=settings))
+    return make(torch.stack(logits), dataset, split=split, recipe=recipe, producer=producer)
 
 
 def save(bank: Bank, path: str | Path) -> None:
     """Writes a bank, to a temporary name first; an older file stays until the new one is complete.
 
-    The same bank gives the same bytes.
+    The same bank gives the same bytes. A bank of the plain images has format version 1, one with views version 2.
 
     Args:
         bank: on any device.
@@ -135,7 +172,10 @@ def save(bank: Bank, path: str | Path) -> None:
     """
     from safetensors.torch import save as to_bytes
 
-    text = json.dumps({"version": VERSION} | {key: getattr(bank, key) for key in _TEXTS}, sort_keys=True)
+    record = {"version": 1} | {key: getattr(bank, key) for key in _TEXTS}
+    if bank.recipe:
+        record |= {"version": 2, "views": {"count": bank.views} | asdict(bank.recipe)}
+    text = json.dumps(record, sort_keys=True)
     tensors = {"logits": bank.logits.cpu().contiguous(), "indices": bank.indices.cpu().contiguous()}
     write_whole("bank", path, to_bytes(tensors, {_KEY: text}))
 
@@ -187,8 +227,12 @@ def load(path: str | Path, dataset: Dataset, *, split: str = "train") -> Bank:
             record = json.loads((file.metadata() or {})[_KEY])
             if (version := int(record["version"])) <= VERSION:
                 tensors = [file.get_tensor(name).clone() for name in ("logits", "indices")]
-                bank = Bank(*tensors, tuple(record["classes"]), *(record[key] for key in _TEXTS[1:]))
+                views = dict(record["views"]) if version == 2 else {}
+                count, recipe = views.pop("count", 0), Recipe(**views) if views else None
+                bank = Bank(*tensors, tuple(record["classes"]), *(record[key] for key in _TEXTS[1:]), recipe)
                 wrong = _mismatch(bank, dataset, split)
+                if not wrong and count != bank.views:
+                    wrong = f"it says that it holds {count} views, and holds {bank.views}"
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is not a whole logit bank but damaged or foreign: {error!r}") from None
     if version > VERSION:
@@ -216,12 +260,13 @@ def _mismatch(bank: Bank, dataset: Dataset, split: str) -> str:
     if there["order"] != here["order"]:
         return "it was made for the same images in another order; fill it again, or load them as its maker did"
     logits, rows, images, n = bank.logits, bank.indices, len(getattr(dataset, split)), bank.indices.numel()
-    given = (logits.dtype, *logits.shape), (rows.dtype, *rows.shape)
-    if not n or given != ((torch.float32, n, len(dataset.classes)), (torch.int64, n)):
-        return f"logits must be float32 (n, {len(dataset.classes)}), indices int64 (n,), n >= 1, got {given}"
+    given, before = ((logits.dtype, *logits.shape), (rows.dtype, *rows.shape)), logits.shape[:1] if bank.recipe else ()
+    if not logits.numel() or given != ((torch.float32, *before, n, len(dataset.classes)), (torch.int64, n)):
+        shape = f"({'views, ' if bank.recipe else ''}n, {len(dataset.classes)})"
+        return f"logits must be float32 {shape}, indices int64 (n,), n >= 1, got {given}"
     if int(rows.min()) < 0 or int(rows.max()) >= images:
         return f"indices must be in 0 .. {images - 1}, got {int(rows.min())} .. {int(rows.max())}"
     if len(rows.unique()) < n:
         return f"each image may have one row, got {n} rows for {len(rows.unique())} images"
-    broken = int((~logits.isfinite().all(1)).sum())
+    broken = int((~logits.isfinite().all(-1)).view(-1, n).any(0).sum())
     return f"logits must be finite, and those of {broken} images are not" if broken else ""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import anywidget
 import ipywidgets as widgets
+import traitlets
 
 from kdlab.session import Choice
 from kdlab.training import Knobs
@@ -27,10 +28,12 @@ PRESSES = {
 class Keys(anywidget.AnyWidget):
     """Unseen in a box of class kd-panel, it keeps JupyterLab from taking the keys meant for the box's controls.
 
-    Without it, an arrow key on a dropdown goes to the next cell, and the letter b inserts one.
+    Without it, an arrow key on a dropdown goes to the next cell, and the letter b inserts one. It also tells a screen
+    reader what ipywidgets leaves out: the names of the sliders' handles, and `picture`, what the box's image shows.
     """
 
     _esm = Path(__file__).with_name("keys.js")
+    picture = traitlets.Unicode().tag(sync=True)
 
 
 def sliders(knobs: Knobs) -> dict[str, widgets.Widget]:

@@ -43,6 +43,7 @@ class Dataset:
     """A training split, a test split, the names of the classes, and mean and std per channel.
 
     mean and std, float32 (channels,) in 0..1 units, are measured on the training split where they are left out.
+    `mirrored` says that an image in the mirror still shows its class: true of most photographs, not of letters.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Dataset:
     classes: tuple[str, ...]
     mean: Tensor | None = None
     std: Tensor | None = None
+    mirrored: bool = False
 
     def __post_init__(self) -> None:
         if self.test.images.shape[1:] != self.shape:
@@ -88,6 +90,10 @@ class Dataset:
             raise ValueError(f"images must be uint8 in 0..255, got {images.dtype}; normalize takes raw images, once")
         mean, std = (255 * x.to(images.device).view(1, -1, 1, 1) for x in (self.mean, self.std))
         return images.float().sub_(mean).div_(std)
+
+    def recipe(self, seed: int) -> "Recipe":
+        """The usual views of this data set: shifts of up to an eighth of the image, flips where `mirrored`."""
+        return Recipe(seed, min(self.shape[1:]) // 8, self.mirrored)
 
     def to(self, device: str | torch.device) -> "Dataset":
         """The same data set with all its tensors on a device."""
@@ -134,7 +140,8 @@ def load(
         root: where cifar10 is kept; `cache_dir()` where it is left out.
 
     Returns:
-        A Dataset; the same arguments give the same tensors.
+        A Dataset; the same arguments give the same tensors. CIFAR-10 is `mirrored`, the others are not; where the
+        images of a folder are the same in a mirror, say `dataclasses.replace(dataset, mirrored=True)`.
 
     Raises:
         ValueError: an unknown name, a number below 1, or a folder that cannot be used; the message names the file.
@@ -155,7 +162,7 @@ def load(
     else:
         raise ValueError(f"unknown data set {name!r}; there are digits, glyphs, cifar10 and folder:PATH")
     train_part, test_part, classes = parts
-    return Dataset(name, Split(*train_part), Split(*test_part), classes)
+    return Dataset(name, Split(*train_part), Split(*test_part), classes, mirrored=name == "cifar10")
 
 
 def cache_dir() -> Path:
@@ -190,32 +197,63 @@ def batches(n: int, batch_size: int | None, *, seed: int, device: str | torch.de
             yield order[start : start + batch_size]
 
 
-def augment(images: Tensor, *, generator: torch.Generator, pad: int = 4, flip: bool = True) -> Tensor:
-    """A random crop of each reflected-and-padded image, and a horizontal flip of every other one by chance.
+@dataclass(frozen=True)
+class Recipe:
+    """How views of images are drawn: shifts of up to `pad` pixels each way, and with `flip` every other one mirrored.
+
+    flip is for images that are still themselves in a mirror, which letters and digits are not.
+    """
+
+    seed: int
+    pad: int
+    flip: bool
+
+
+def augment(images: Tensor, recipe: Recipe, *, indices: Tensor, view: int) -> Tensor:
+    """One view of each image: a crop of it, reflected at its borders, and mirrored or not.
+
+    What an image gets follows from seed, view and its index alone, whatever the batch, its order or the device, so
+    any program can make a view again. In integers modulo 2^32, with mix(x): x ^= x >> 16, x *= 0x7feb352d,
+    x ^= x >> 15, x *= 0x846ca68b, x ^= x >> 16 (C. Wellons 2018, "lowbias32"), and span = 2 · pad + 1:
+        h = mix(mix(mix(seed + 0x9e3779b9) + view) + index)
+        down = h mod span − pad,  right = ⌊h / span⌋ mod span − pad,  mirrored where flip and ⌊h / span²⌋ is odd
+    The pixel in row r and column c (width − 1 − c where mirrored) comes from row r + down and column c + right.
 
     Args:
         images: uint8 (n, channels, height, width).
-        generator: draws the offsets; one on the CPU gives the same offsets on every device.
-        pad: largest shift in pixels, 0 <= pad < height and width.
-        flip: off for letters and digits, which are not themselves in a mirror.
+        recipe: its pad must be >= 0 and < height and width.
+        indices: int64 (n,), the places of the images in their split.
+        view: the number of the view, >= 0.
 
     Returns:
         uint8 (n, channels, height, width), newly made.
 
     Raises:
-        ValueError: pad out of its range.
+        ValueError: pad out of its range, or not one index for each image.
     """
     n, channels, height, width = images.shape
+    pad, span = recipe.pad, 2 * recipe.pad + 1
     if not 0 <= pad < min(height, width):
         raise ValueError(f"pad must be in 0 .. {min(height, width) - 1} for {height}x{width} images, got {pad}")
-    drawn = dict(generator=generator, device=generator.device)
-    down, right = torch.randint(-pad, pad + 1, (2, n, 1), **drawn).to(images.device)
-    mirrored = torch.rand(n, 1, **drawn).to(images.device) < (0.5 if flip else 0)
+    if indices.shape != (n,):
+        raise ValueError(f"indices must be ({n},), one for each image, got {tuple(indices.shape)}")
+    start = _mix(_mix(recipe.seed + 0x9E3779B9) + view)
+    drawn = _mix(indices.to(images.device)[:, None] + start)  # (n, 1)
+    down, right = drawn % span - pad, drawn // span % span - pad
     rows = _reflect(torch.arange(height, device=images.device) + down, height)  # (n, height): where rows come from
     columns = _reflect(torch.arange(width, device=images.device) + right, width)  # (n, width)
-    columns = torch.where(mirrored, columns.flip(1), columns)
+    if recipe.flip:
+        columns = torch.where(drawn // span**2 % 2 == 1, columns.flip(1), columns)
     source = (rows[:, :, None] * width + columns[:, None, :]).view(n, 1, -1)  # (n, 1, height * width)
     return images.flatten(2).gather(2, source.expand(-1, channels, -1)).view(images.shape)
+
+
+def _mix(x: int | Tensor) -> int | Tensor:
+    # The second factor is written as a negative number, so that no product leaves the range of int64.
+    x = x & 0xFFFFFFFF
+    x = (x ^ x >> 16) * 0x7FEB352D & 0xFFFFFFFF
+    x = (x ^ x >> 15) * (0x846CA68B - 2**32) & 0xFFFFFFFF
+    return x ^ x >> 16
 
 
 def _reflect(index: Tensor, length: int) -> Tensor:

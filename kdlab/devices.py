@@ -1,4 +1,4 @@
-"""What hardware is here, and how to wait for it.
+"""What hardware is here, how to wait for it, and which fast settings it has a use for.
 
 Models and data move themselves; this module only finds, names, synchronizes and counts.
 """
@@ -7,8 +7,10 @@ import contextlib
 import os
 import platform
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
+from torch import nn
 
 _ACCELERATORS = ("cuda", "mps", "xpu", "xla")
 
@@ -125,6 +127,57 @@ def autocast_dtype(device: torch.device | str) -> torch.dtype | None:
         # torch has no public question for this yet
         return torch.bfloat16 if torch.cpu._is_avx512_bf16_supported() else None
     return None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a training runs: `channels_last` memory, `autocast` to a type or None, a `fused` optimizer; and why.
+
+    `print` shows the `reasons`, a line for each. Settings() is plain float32 training.
+    """
+
+    channels_last: bool = False
+    autocast: torch.dtype | None = None
+    fused: bool = False
+    reasons: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return "\n".join(self.reasons)
+
+
+def fast(
+    model: nn.Module, device: torch.device | str, *, channels_last: bool = True, bf16: bool = True, fused: bool = True
+) -> Settings:
+    """The settings that make a training of this model fast on this device, each by a rule, with its reason.
+
+    What they gain is measured by benchmarks/training_speed.py: results/ has the factors, with them and without.
+
+    Args:
+        model: whose layers decide.
+        device: any device of `available`.
+        channels_last, bf16, fused: False switches that setting off.
+
+    Returns:
+        Settings.
+    """
+    device = torch.device(device)
+    convolves = any(isinstance(module, nn.Conv2d) for module in model.modules())
+    dtype = autocast_dtype(device)
+    rules = {
+        "channels_last": (channels_last, convolves, "convolutions read the channels of a pixel together",
+                          "there is no convolution"),
+        "bf16": (bf16, convolves and dtype is not None, f"{device.type} computes convolutions in bfloat16",
+                 "the hardware would only imitate it" if convolves else
+                 "without convolutions the casts cost more than they save"),
+        "fused": (fused, device.type in ("cpu", "cuda", "mps", "xpu"), "one call updates all weights",
+                  f"torch has no fused optimizer for {device.type}"),
+    }  # name: wanted, useful, why, why not
+    on = {name: wanted and useful for name, (wanted, useful, _, _) in rules.items()}
+    reasons = tuple(
+        f"{name}: {'on, ' + why if on[name] else 'off, ' + (why_not if wanted else 'switched off')}"
+        for name, (wanted, _, why, why_not) in rules.items()
+    )
+    return Settings(on["channels_last"], dtype if on["bf16"] else None, on["fused"], reasons)
 
 
 def _device(name: str) -> torch.device:

@@ -21,7 +21,8 @@ from kdlab import __version__
 
 Line = tuple[str, str, str]  # a key of MARKS, what was found, what to do about it
 MARKS = {"ok": "✓ ok      ", "missing": "✗ missing ", "wrong": "✗ wrong   ", "optional": "– optional"}
-INSTALL = "make lab, or in the repository: python -m pip install -c constraints.txt -e '.[test]'"
+PIP = "in the repository: python -m pip install -c constraints.txt -e"
+INSTALL = f"make lab, or {PIP} '.[test]'"
 KNOWN_BAD = {"ipykernel": " (7.0 breaks widget updates from threads)"}
 
 
@@ -77,20 +78,20 @@ def report() -> int:
 
 
 def _packages(wanted: list) -> list[Line]:
-    """One line for all packages that fit, one for each that does not; an extra other than lab is optional."""
+    """One line for all packages that fit, one for each that does not; an extra other than lab is optional, in one line."""
     fitting, others, seen = [], [], {"kdlab"}
     for extra in ("", "lab", *sorted({*metadata.metadata("kdlab").get_all("Provides-Extra", [])} - {"lab"})):
+        absent, optional = [], extra not in ("", "lab")
+        target = extra if extra == "dashboard" else "devices"  # the other extras are runtimes
+        advice = INSTALL if extra in ("", "lab", "test") else f"make {target}, or {PIP} '.[{extra}]'"
         for need in wanted:
             if need.name in seen or (need.marker and not need.marker.evaluate({"extra": extra})):
                 continue
             seen.add(need.name)
-            optional = extra not in ("", "lab")
-            advice = INSTALL if extra in ("", "lab", "test") else INSTALL.replace("lab", extra, 1).replace("test", extra)
             try:
                 version = metadata.version(need.name)
             except metadata.PackageNotFoundError:
-                finding = f"{need.name} is not installed" + f" (extra {extra!r})" * optional
-                others.append(("optional" if optional else "missing", finding, advice))
+                absent.append(need.name)
                 continue
             if need.specifier.contains(version, prereleases=True):
                 fitting.append(f"{need.name} {version}")
@@ -98,6 +99,11 @@ def _packages(wanted: list) -> list[Line]:
                 known = KNOWN_BAD.get(need.name, "")
                 finding = f"{need.name} {version} is installed, kdlab wants {need.specifier}{known}"
                 others.append(("optional" if optional else "wrong", finding, advice))
+        if absent and optional:
+            be = "is" if len(absent) == 1 else "are"
+            others.append(("optional", f"{', '.join(absent)} {be} not installed (extra {extra!r})", advice))
+        elif absent:
+            others += [("missing", f"{name} is not installed", advice) for name in absent]
     return [("ok", ", ".join(fitting), "")] * bool(fitting) + others
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from kdlab import devices
 from kdlab.data import Dataset
 
 
@@ -27,9 +28,15 @@ class Evaluation:
     recall: tuple[float, ...]
 
 
+# Values of the images that a model is given at once, so that its activations stay in a processor's cache; tuned for
+# ResNet-20 and the tutorial's teacher on 32x32 pictures, where 1,000 at once took up to twice as long as 64.
+AT_ONCE = {"cpu": 200_000, "accelerator": 6_000_000}
+
+
 @torch.no_grad()
 def predict(
-    model: nn.Module, dataset: Dataset, split: str = "train", batch_size: int = 1000, indices: Tensor | None = None
+    model: nn.Module, dataset: Dataset, split: str = "train", batch_size: int | None = None,
+    indices: Tensor | None = None, settings: devices.Settings | None = None,
 ) -> Tensor:
     """A model's logits for a split, in eval mode; the model's mode is restored.
 
@@ -37,17 +44,25 @@ def predict(
         model: on the data set's device.
         dataset: whose images to use.
         split: "train" or "test".
-        batch_size: images at a time.
+        batch_size: images at a time, >= 1; None for as many as the device does best with.
         indices: int64 (n,), the images to use; None for all.
+        settings: memory format and precision; None for those of `devices.fast`, in float32.
 
     Returns:
         float32 (n, classes), on the data set's device.
     """
     images = getattr(dataset, split).images
     images = images if indices is None else images[indices.to(images.device)]
+    kind = images.device.type
+    settings = settings or devices.fast(model, kind, bf16=False)
+    form = torch.channels_last if settings.channels_last else torch.contiguous_format
+    batch_size = batch_size or max(1, AT_ONCE.get(kind, AT_ONCE["accelerator"]) // images.shape[1:].numel())
     was_training = model.training
     model.eval()
-    logits = [model(dataset.normalize(part)).float() for part in images.split(batch_size)]
+    with torch.autocast(kind, settings.autocast, enabled=settings.autocast is not None):
+        logits = [
+            model(dataset.normalize(part.contiguous(memory_format=form))).float() for part in images.split(batch_size)
+        ]
     model.train(was_training)
     return torch.cat(logits)
 

@@ -97,10 +97,11 @@ def spoken(run: Session | None, status: str, share: float | None) -> str:
 
 
 def pictures(dataset: Dataset, looked: Tensor) -> tuple[dict, list[bytes]]:
-    """The images that `frame` speaks of: a header with names, and their uint8 values."""
+    """The images that `frame` speaks of: a header with names, and their uint8 values; a bad label is its number."""
     split = dataset.train
     values = split.images[looked.to(split.images.device)].cpu()  # (n, channels, height, width)
-    labels = [dataset.classes[i] for i in split.labels[looked.to(split.labels.device)].tolist()]
+    names = dict(enumerate(dataset.classes))
+    labels = [names.get(i, str(i)) for i in split.labels[looked.to(split.labels.device)].tolist()]
     header = {"kind": "setup", "classes": list(dataset.classes), "labels": labels, "shape": dataset.shape}
     return header, [values.numpy().tobytes()]
 

@@ -1,22 +1,51 @@
-// Unseen in a box of class kd-panel: ipywidgets' controls keep the keys typed into them, and sliders get a name.
-// JupyterLab asks only the focused element whether it may take a key; ipywidgets names no slider's handle.
+// Unseen in a box of class kd-panel: ipywidgets' controls keep the keys typed into them, and get the names they lack.
+// JupyterLab asks only the focused element whether it may take a key; ipywidgets names no handle, readout or image.
 
-function mark({ target }) {
-  if (target.dataset.lmSuppressShortcuts) return;
-  target.dataset.lmSuppressShortcuts = "true";
-  const slider = target.getAttribute("role") === "slider" && target.closest(".widget-slider");
-  if (!slider) return;
-  target.setAttribute("aria-label", slider.querySelector("label").textContent);
-  const readout = slider.querySelector(".widget-readout");
-  const speak = () => target.setAttribute("aria-valuetext", readout.textContent); // of a log slider, not its exponent
-  new MutationObserver(speak).observe(readout, { childList: true, characterData: true, subtree: true });
-  speak();
+const set = (node, name, text) => node.getAttribute(name) === text || node.setAttribute(name, text);
+
+function name(box, picture) {
+  box.querySelectorAll(".widget-slider").forEach((slider) => {
+    const [label, handle, readout] = ["label", ".noUi-handle", ".widget-readout"].map((part) => slider.querySelector(part));
+    if (!handle || !readout) return;
+    set(handle, "aria-label", label.textContent);
+    set(handle, "aria-valuetext", readout.textContent); // of a log slider, not its exponent
+    set(readout, "aria-label", `${label.textContent}, typed`);
+    set(readout, "role", "textbox");
+  });
+  box.querySelectorAll("button[title]").forEach((button) => {
+    set(button, "aria-label", [button.textContent, button.title].filter(Boolean).join(": "));
+  });
+  box.querySelectorAll("img").forEach((image) => set(image, "alt", picture));
 }
 
-function render({ el }) {
-  const find = (box) => box ? box.addEventListener("focusin", mark)
-    : requestAnimationFrame(() => find(el.closest(".kd-panel"))); // until it has been put into the box
-  find(el.closest(".kd-panel"));
+function render({ model, el }) {
+  let watcher = null, gone = false, last = null, lost = false;
+  const keep = ({ target }) => {
+    [last, lost] = [target, false];
+    target.dataset.lmSuppressShortcuts = "true";
+  };
+  const find = () => {
+    const box = el.closest(".kd-panel");
+    if (gone) return;
+    if (!box) return requestAnimationFrame(find); // until it has been put into the box
+    const tell = () => name(box, model.get("picture"));
+    watcher = new MutationObserver((changes) => {
+      tell();
+      if (!changes.some(({ target, attributeName }) => attributeName && target === last)) return;
+      // a button that is off for a while drops the focus; it gets it back where nobody has taken it elsewhere
+      if (last.disabled) lost = true;
+      else if (lost && document.activeElement.contains(box)) last.focus();
+    });
+    watcher.observe(box, { subtree: true, childList: true, characterData: true, attributeFilter: ["disabled"] });
+    box.addEventListener("focusin", keep);
+    model.on("change:picture", tell);
+    tell();
+  };
+  find();
+  return () => {
+    gone = true;
+    watcher?.disconnect();
+  };
 }
 
 export default { render };

@@ -1,11 +1,9 @@
-"""One honest timer, and the sweep over models, batch sizes, devices, threads and variants.
+"""One honest timer, and the sweep over models, batch sizes, devices, threads and runtimes.
 
-It measures and returns plain rows; figures, records and the runtimes outside torch stand elsewhere.
+It measures and returns plain rows; the runtimes themselves, figures and records stand elsewhere.
 """
 
-import copy
 import gc
-import logging
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -17,10 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from kdlab import devices as hardware
-
-
-class Unavailable(RuntimeError):
-    """A variant cannot run on this machine; the message is one sentence that says why."""
+from kdlab.runtimes import RUNTIMES, Unavailable
 
 
 @dataclass(frozen=True)
@@ -116,67 +111,6 @@ def measure(
     return Timing(tuple(n / 1e9 for n in nanoseconds))
 
 
-def eager(model: nn.Module, example: Tensor) -> Callable[[Tensor], Tensor]:
-    """The model as it is. Every entry of VARIANTS is such a function.
-
-    Args:
-        model: stays untouched; the call works on a copy in eval mode on the example's device.
-        example: float32 (batch, channels, height, width), contiguous, with the shape and device to come.
-
-    Returns:
-        call(images) -> logits, for images like the example. What it does to the images is part of its time.
-
-    Raises:
-        Unavailable: this machine cannot run the variant.
-    """
-    return copy.deepcopy(model).to(example.device).eval()
-
-
-def channels_last(model: nn.Module, example: Tensor) -> Callable[[Tensor], Tensor]:
-    """Weights and images with the channels innermost, as fast convolutions like them; see `eager`."""
-    model = eager(model, example).to(memory_format=torch.channels_last)
-    return lambda images: model(images.contiguous(memory_format=torch.channels_last))
-
-
-def bf16(model: nn.Module, example: Tensor) -> Callable[[Tensor], Tensor]:
-    """Autocast to bfloat16 around the forward pass; each call casts the weights anew. See `eager`."""
-    if (dtype := hardware.autocast_dtype(example.device)) is None:
-        raise Unavailable(f"{hardware.describe(example.device)} would only imitate bf16, slower than float32")
-    model = eager(model, example)
-
-    def call(images: Tensor) -> Tensor:
-        with torch.autocast(images.device.type, dtype):
-            return model(images)
-
-    return call
-
-
-def compiled(model: nn.Module, example: Tensor) -> Callable[[Tensor], Tensor]:
-    """torch.compile for exactly this shape, in one graph and already compiled when it returns. See `eager`."""
-    model = eager(model, example)
-
-    def forward(images: Tensor) -> Tensor:
-        return model(images)
-
-    # a machine with a CUDA toolkit and without a GPU is told so at each first compilation
-    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
-    # dynamo counts recompilations per code object, and quietly runs eager after eight: each call gets its own
-    forward.__code__ = forward.__code__.replace()
-    call = torch.compile(forward, fullgraph=True, dynamic=False)
-    try:
-        with torch.inference_mode():
-            call(example)
-    except Exception as error:  # compilers fail in many ways, and each is a fact about this machine
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        if "No working C++ compiler" in reason:
-            reason = "no C++ compiler was found; install g++ or clang++"
-        raise Unavailable(f"compile does not work here: {reason}") from None
-    return call
-
-
-VARIANTS = {"eager": eager, "channels_last": channels_last, "bf16": bf16, "compile": compiled}
-
-
 def sweep(
     models: Mapping[str, nn.Module],
     shape: tuple[int, int, int],
@@ -185,6 +119,7 @@ def sweep(
     devices: Sequence[str] = ("cpu",),
     threads: Sequence[int | None] = (1,),
     variants: Sequence[str] | Mapping[str, Callable] = ("eager",),
+    calibration: Tensor | None = None,
     include_copy: bool = False,
     rounds: int = 3,
     min_runs: int = 20,
@@ -202,7 +137,10 @@ def sweep(
         batches: images per call, each >= 1.
         devices: names of devices that are here.
         threads: CPU threads, each >= 1 or None; other devices are measured once, without a thread count.
-        variants: names out of VARIANTS, or a dict of names to functions such as `eager`.
+        variants: names out of runtimes.RUNTIMES, or a dict of names to functions (model, example, calibration) → call,
+            such as the `build` of a runtime.
+        calibration: what int8 is calibrated on, as for Runtime.build. Without it the random images do, which is
+            enough for a time, and not for an answer.
         include_copy: adds the way of the input from the CPU's memory to the device; nothing on the CPU itself.
         rounds: turns, >= 1; the timings of all turns are joined.
         min_runs, min_seconds: of each setting, over all rounds; see `measure`.
@@ -214,9 +152,9 @@ def sweep(
         ValueError: a device that is not here, an unknown variant, or a number < 1.
     """
     places = [hardware.choose(name) for name in devices]
-    table = variants if isinstance(variants, Mapping) else VARIANTS
-    if unknown := [name for name in variants if name not in table]:
-        raise ValueError(f"no variant is called {unknown[0]!r}; there are {', '.join(table)}")
+    if unknown := [name for name in variants if not isinstance(variants, Mapping) and name not in RUNTIMES]:
+        raise ValueError(f"no runtime is called {unknown[0]!r}; there are {', '.join(RUNTIMES)}")
+    table = variants if isinstance(variants, Mapping) else {name: RUNTIMES[name].build for name in variants}
     if min(rounds, min_runs, *batches) < 1:
         raise ValueError(f"rounds, min_runs and batches must be >= 1, got {rounds}, {min_runs} and {tuple(batches)}")
     share = {"warmup": 2, "min_runs": math.ceil(min_runs / rounds), "min_seconds": min_seconds / rounds}
@@ -229,7 +167,8 @@ def sweep(
         for variant, count in product(variants, threads if on_cpu else (None,)):
             try:
                 with hardware.threads(count):
-                    calls[variant, count] = _prepare(table[variant], model, host, device, copies)
+                    call = table[variant](model, host.to(device), host if calibration is None else calibration)
+                    calls[variant, count] = _bound(call, host, device, copies)
             except Unavailable as error:
                 skipped[variant, count] = str(error)
             except torch.OutOfMemoryError:
@@ -266,10 +205,9 @@ def crossover(base: Sequence[Row], other: Sequence[Row]) -> int | None:
     return next((batch for batch in shared if not loses or batch > loses[-1]), None)
 
 
-def _prepare(build: Callable, model: nn.Module, host: Tensor, device: torch.device, copies: bool) -> Callable:
+def _bound(call: Callable, host: Tensor, device: torch.device, copies: bool) -> Callable:
     """A call without arguments that has run once."""
     example = host.to(device)
-    call = build(model, example)
     timed = (lambda: call(host.to(device))) if copies else (lambda: call(example))
     with torch.inference_mode():
         timed()

@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from torch import Tensor, nn
 
-from kdlab import devices, latency, plots
+from kdlab import devices, latency, plots, runtimes
 from kdlab.controls import Keys
 from kdlab.losses import soft_targets
 
@@ -42,32 +42,48 @@ class Panel(widgets.VBox):
         self._draw, self.controls = draw, controls
         self.button = widgets.Button(description=button, button_style="primary")
         self.picture = widgets.Image(format="png", layout={"max_width": "100%", "align_self": "flex-start"})
-        self.message = widgets.HTML()
+        self.message, self._keys = widgets.HTML(), Keys(layout={"display": "none"})
         for control in controls.values():
             control.style.description_width = "110px"
             control.layout.width = "460px"
             if not button:
                 control.observe(lambda change: self.redraw(), "value")
-        self.button.on_click(lambda _: self.redraw())
+        self.button.on_click(lambda _: self.press())
         parts = {**controls, **({button.lower(): self.button} if button else {})}
         parts |= {"message": self.message, "picture": self.picture}
         for part, widget in parts.items():
             widget.add_class(f"kd-{name}-{part}")
         self.redraw()
-        super().__init__([*parts.values(), Keys(layout={"display": "none"})])
+        super().__init__([*parts.values(), self._keys])
         self.add_class("kd-panel")
+
+    def press(self) -> None:
+        """What the button does."""
+        self.redraw()
 
     def redraw(self) -> None:
         """Draws with the values as they stand; an error is shown in the panel, which stays usable."""
         self.button.disabled = True
         try:
-            figure = self._draw(**{name: control.value for name, control in self.controls.items()})
-            self.picture.value = _png(figure)
+            self.show(self._draw(**{name: control.value for name, control in self.controls.items()}))
             self.message.value = ""
         except Exception as error:
-            self.message.value = f'<b role="alert">{type(error).__name__}: {html.escape(str(error))}</b>'
+            self.fail(error)
         finally:
             self.button.disabled = False
+
+    def show(self, figure: Figure) -> None:
+        """Puts a figure into the panel; its titles are what a screen reader says of it."""
+        titles = [figure.get_suptitle(), *(ax.get_title(loc="left") for ax in figure.axes)]
+        self.picture.value, self._keys.picture = _png(figure), "figure. " + ". ".join(filter(None, titles))
+
+    def say(self, sentence: str) -> None:
+        """Shows a sentence above the figure, and has a screen reader speak it."""
+        self.message.value = f'<div role="status">{html.escape(sentence)}</div>'
+
+    def fail(self, error: Exception) -> None:
+        """Shows what went wrong in place of the sentence."""
+        self.message.value = f'<b role="alert">⚠ {type(error).__name__}: {html.escape(str(error))}</b>'
 
     def _repr_mimebundle_(self, **kwargs):
         bundle = super()._repr_mimebundle_(**kwargs)
@@ -146,38 +162,6 @@ def explorer(logits: Tensor, images: Tensor, classes: Sequence[str], *, temperat
     )
 
 
-def missing_class(
-    run: Callable[[int, float], Mapping[str, Sequence[float]]], classes: Sequence[str], *, missing: int = 3,
-    temperature: float = 4.0,
-) -> Panel:
-    """Leaves one class out of a student's training images, and shows how much of each class it recognises.
-
-    Args:
-        run: maps (class, temperature) to name → recall for every class, in [0, 1], one name for each student.
-        classes: names.
-        missing: the class that is left out at first.
-        temperature: where the slider starts, in [0.5, 32].
-
-    Returns:
-        A Panel.
-    """
-
-    def draw(missing: int, temperature: float) -> Figure:
-        found = run(missing, temperature)
-        shares = ", ".join(f"{name} {100 * recall[missing]:.0f} %" for name, recall in found.items())
-        title = f"No {classes[missing]} in training. Recognised of them: {shares}"
-        return plots.bars(found, classes, title=title, ylabel="share recognised")
-
-    return Panel(
-        draw,
-        name="missing",
-        missing=widgets.Dropdown(
-            options=[(name, i) for i, name in enumerate(classes)], value=missing, description="left out"
-        ),
-        temperature=_temperature_slider(temperature),
-    )
-
-
 def latency_panel(
     models: Mapping[str, nn.Module], shape: tuple[int, int, int], *, batches: Sequence[int] = (1, 4, 16, 64, 256),
     min_seconds: float = 0.2,
@@ -210,6 +194,8 @@ def latency_panel(
         said.value = '<div role="status">' + "<br>".join(html.escape(_in_words(row)) for row in found) + "</div>"
         return _latencies(rows)
 
+    here = [runtimes.at_hand(device) for device in devices.available()]
+    settings = [name for name in runtimes.RUNTIMES if any(not reasons[name] for reasons in here)]
     counts = sorted({1, *(n for n in (2, 4, 8, 16, 32) if n < (os.cpu_count() or 1)), os.cpu_count() or 1})
     panel = Panel(
         draw,
@@ -221,7 +207,7 @@ def latency_panel(
         ),
         device=widgets.Dropdown(options=devices.available(), value="cpu", description="device"),
         threads=widgets.Dropdown(options=counts, description="CPU threads"),
-        setting=widgets.Dropdown(options=list(latency.VARIANTS), description="setting"),
+        setting=widgets.Dropdown(options=settings, description="setting"),
     )
     panel.children = (*panel.children, said)
     panel.rows = rows
@@ -271,14 +257,6 @@ def _latencies(rows: Sequence[latency.Row]) -> Figure:
     bottom.grid(color="#e4e4e4")
     figure.legend(loc="outside lower right", frameon=False)  # curves may fill the axes
     return figure
-
-
-def _temperature_slider(value: float) -> widgets.FloatLogSlider:
-    """For panels that retrain: it reports where it is let go, not on the way."""
-    return widgets.FloatLogSlider(
-        value, base=2, min=-1, max=5, step=0.5, readout_format=".2f", description="temperature T",
-        continuous_update=False,
-    )
 
 
 def _png(figure: Figure) -> bytes:

@@ -13,7 +13,7 @@ from kdlab import training
 from kdlab.bank import Bank
 from kdlab.data import Dataset, batches
 from kdlab.evaluation import evaluate
-from kdlab.training import Knobs, Step, schedule, unbroken
+from kdlab.training import Knobs, Step, unbroken, warm_cosine
 
 _LAYERS = (nn.Linear, nn.Flatten, nn.ReLU, nn.GELU, nn.SiLU, nn.Tanh, nn.Sigmoid, nn.Identity)
 _BUSY = 1e8  # multiply-adds of one student's forward pass from which a stack gains nothing; measured, see `how`
@@ -138,7 +138,7 @@ def _at_once(students, data, knobs, banks, seeds, chosen, *, steps, batch_size, 
                     raise FloatingPointError(f"the loss of {where}; try a smaller lr")
                 optimizer.zero_grad(set_to_none=True)
                 loss.sum().backward()
-                optimizer.param_groups[0]["lr"] = peak * schedule(number, steps)
+                optimizer.param_groups[0]["lr"] = peak * warm_cosine(number, steps)
                 start = [w.detach().clone() for w in stack] if len({k.lr for k in now}) > 1 else []
                 optimizer.step()
                 for w, old in zip(stack, start):  # AdamW's move is proportional to lr: each student goes its share of it
@@ -147,7 +147,7 @@ def _at_once(students, data, knobs, banks, seeds, chosen, *, steps, batch_size, 
             if recorded:
                 looked = evaluate_every and (number % evaluate_every == 0 or number == steps)
                 accuracy = [evaluate(s, d).accuracy if looked else None for s, d in zip(students, data)]
-                rates = [k.lr * schedule(number, steps) for k in now]
+                rates = [k.lr * warm_cosine(number, steps) for k in now]
                 yield tuple(Step(number, *v, k.alpha, k.temperature, r, a) for v, k, r, a in zip(values, now, rates, accuracy))
     except KeyboardInterrupt:
         raise KeyboardInterrupt(done) from None

@@ -1,6 +1,6 @@
 // The pictures of the training panel: draws what steer.py sends, and keeps nothing but the last message of each kind.
 // The strokes are chart.js's.
-const HEIGHT = 452, STYLE = `
+const HEIGHT = 460, STYLE = `
 .kd-live { position: relative; width: 100%; background: white; color: ${INK}; }
 .kd-status { font: 600 15px ${FONT}; padding: 2px 0 4px 4px; min-height: 20px; }
 .kd-status.failed { color: #a33c00; }
@@ -61,30 +61,11 @@ function render({ model, el }) {
   const watcher = new ResizeObserver(ask);
   watcher.observe(root);
   model.send({ kind: "ready" });
-  const naming = setInterval(() => name(root) && clearInterval(naming), 200);
   return () => {
     gone = true;
-    clearInterval(naming);
     watcher.disconnect();
     model.off("msg:custom", receive);
   };
-}
-
-// ipywidgets leaves the handles of its sliders without a name; their labels stand beside them.
-function name(root) {
-  const panel = root.closest(".kd-panel");
-  if (!panel) return false;
-  const sliders = panel.querySelectorAll(".widget-slider");
-  sliders.forEach((slider) => {
-    const handle = slider.querySelector(".noUi-handle"), label = slider.querySelector(".widget-label");
-    if (handle && label) handle.setAttribute("aria-label", label.textContent);
-  });
-  panel.querySelectorAll("button").forEach((b) => b.setAttribute("aria-label", `${b.textContent}: ${b.title}`));
-  new MutationObserver(() => panel.querySelectorAll("button").forEach((b) => {
-    const text = `${b.textContent}: ${b.title}`;
-    if (b.getAttribute("aria-label") !== text) b.setAttribute("aria-label", text);
-  })).observe(panel, { subtree: true, characterData: true, childList: true });
-  return sliders.length > 0;
 }
 
 function draw(ctx, width, { setup, frame, runs }) {
@@ -251,7 +232,11 @@ function scatter(ctx, box, runs, key, limits, log, title) {
     ctx.lineWidth = 1.8;
     ctx.fill();
     ctx.stroke();
-    if (run.pinned || newest) put(ctx, run.name, Math.min(x + 9, box.x + box.w - 7 * run.name.length), y - 5, INK, 12);
+    if (!run.pinned && !newest) return;
+    const fits = x + 9 + 7 * run.name.length < box.x + box.w;
+    ctx.textAlign = fits ? "left" : "right";
+    put(ctx, run.name, fits ? x + 9 : x - 9, y - 5, INK, 12);
+    ctx.textAlign = "left";
   });
 }
 

@@ -56,7 +56,7 @@ class Run(widgets.VBox):
         self.choices = controls.choices(choice, students, self.teachers, len(dataset.train))
         self.buttons, self.name = controls.buttons({name: getattr(self, name) for name in controls.PRESSES})
         rows = [self.choices.values(), self.sliders.values(), (*self.buttons.values(), self.name)]
-        rows = [widgets.HBox([*row], layout={"flex_flow": "row wrap"}) for row in rows]
+        rows = [widgets.HBox([*row], layout={"flex_flow": "row wrap", "grid_gap": "0 12px"}) for row in rows]
         super().__init__([*rows, self.canvas, controls.Keys(layout={"display": "none"})])
         self.add_class("kd-panel")
         _OPEN.add(self)
@@ -208,13 +208,13 @@ class Run(widgets.VBox):
             bank = self.teachers[choice.teacher]
             self._session = Session(
                 choice, self.dataset, bank, self.knobs, log=self._pending, evaluate_every=self._every, watch=self._watch)
+            self._looked = frames.telling(bank, self.dataset, choice.labelled)
+            self.canvas.send(*frames.pictures(self.dataset, self._looked))
         except Exception as error:
             self._session, self._problem = None, f"{type(error).__name__}: {error}"
             self._show_all(anew=True)
             return False
         self._pending, self._count = None, self._count + 1
-        self._looked = frames.telling(bank, self.dataset, choice.labelled)
-        self.canvas.send(*frames.pictures(self.dataset, self._looked))
         return True
 
     def _watch(self, run: Session) -> None:
@@ -255,7 +255,7 @@ class Run(widgets.VBox):
 
 
 def panel(
-    dataset: Dataset, teachers: Mapping[str, Bank], *, students: Sequence[str] = ("mlp-32", "mlp-16", "mlp-64"),
+    dataset: Dataset, teachers: Bank | Mapping[str, Bank], *, students: Sequence[str] = ("mlp-32", "mlp-16", "mlp-64"),
     labelled: int = 50, seed: int = 0, steps: int = 3000, alpha: float = 1.0, temperature: float = 4.0, lr: float = 1e-2,
     log: str | Path | Sequence[dict] | None = None, evaluate_every: int = 50,
 ) -> Run:
@@ -265,7 +265,7 @@ def panel(
 
     Args:
         dataset: of the students, and of the teachers' banks.
-        teachers: name → the teacher's logits for the training split; the first one is chosen at first.
+        teachers: a teacher's logits for the training split, or several by name; the first one is chosen at first.
         students: names of `kdlab.models.build`.
         labelled: how many of the first training images the student sees.
         seed: of the student's weights and of its batches.
@@ -283,6 +283,7 @@ def panel(
     """
     for other in list(_OPEN):
         other.stop()
+    teachers = {"teacher": teachers} if isinstance(teachers, Bank) else teachers
     choice = Choice(students[0], next(iter(teachers)), labelled, seed, steps)
     if isinstance(log, str | Path) and str(log):
         choice, log = session.load(log)

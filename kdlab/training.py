@@ -4,6 +4,7 @@ Whoever consumes it decides what a step means: a progress bar, a panel, a test. 
 """
 
 import contextlib
+import inspect
 import math
 import os
 import signal
@@ -16,8 +17,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from kdlab import devices
 from kdlab.bank import Bank, write_whole
-from kdlab.data import Dataset, augment, batches
+from kdlab.data import Dataset, Recipe, augment, batches
 from kdlab.evaluation import evaluate
 from kdlab.losses import soft_loss
 
@@ -78,18 +80,18 @@ def distil(
     indices: Tensor | None = None,
     weight_decay: float = 0.0,
     label_smoothing: float = 0.0,
-    augmented: bool = False,
+    augmented: bool | Recipe = False,
     seed: int = 0,
     evaluate_every: int = 0,
     record_every: int = 1,
     optimizer: Callable = torch.optim.AdamW,
-    autocast: torch.dtype | None = None,
+    schedule: Callable[[int, int], float] | None = None,
+    settings: devices.Settings | None = None,
 ) -> Iterator[Step]:
     """Trains a student step by step, and yields a record of each.
 
-    The learning rate rises linearly over the first tenth of the steps and falls to zero along a cosine. A step is
-    never cut in two: Ctrl-C is held back until it is done, and closing the generator leaves the student in eval
-    mode with the weights of its last step.
+    A step is never cut in two: Ctrl-C is held back until it is done, and closing the generator leaves the student
+    in eval mode with the weights of its last step.
 
     Args:
         student: on the data set's device; trained in place.
@@ -102,11 +104,14 @@ def distil(
         indices: int64 (n,), the images of the training split to use; None for all.
         weight_decay, optimizer: as torch.optim has them; the optimizer gets lr and weight_decay.
         label_smoothing: in [0, 1), of the hard loss.
-        augmented: random crops and flips. Needs a live teacher: a bank's logits belong to the plain image.
-        seed: of the batches' order and of the augmentation, not of the weights.
+        augmented: shows view e of each image in epoch e (from 0), and the teacher the same. True takes
+            `dataset.recipe(seed)`. A bank must hold views made by this recipe; it is gone through in turn.
+        seed: of the batches' order and, with augmented=True, of the views; not of the weights.
         evaluate_every: evaluates on the test split each so many steps and after the last one; 0 for never.
         record_every: yields each so many steps and the last one; larger values spare an accelerator the waiting.
-        autocast: torch.bfloat16 to run the forward pass in it; see `kdlab.devices.autocast_dtype`.
+        schedule: maps (step, steps) to the share of knobs.lr; None for `warm_cosine`.
+        settings: memory format, precision and optimizer; None for those of `kdlab.devices.fast`,
+            `devices.Settings()` for plain float32.
 
     Yields:
         Step.
@@ -118,15 +123,22 @@ def distil(
     """
     if steps < 1 or record_every < 1:
         raise ValueError(f"steps and record_every must be >= 1, got {steps} and {record_every}")
-    if augmented and isinstance(teacher, Bank):
-        raise ValueError("a bank holds the logits of the plain images; with augmented=True pass the teacher itself")
+    recipe = dataset.recipe(seed) if augmented is True else augmented or None
+    if isinstance(teacher, Bank):
+        _check_recipe(teacher.recipe, recipe)
     device = dataset.train.images.device
     chosen = torch.arange(len(dataset.train)) if indices is None else indices.cpu()
     order = batches(len(chosen), batch_size, seed=seed, device=device)
-    stored = teacher.lookup(chosen).to(device) if isinstance(teacher, Bank) else None  # (n, classes)
+    stored = _look_up(teacher, chosen, device) if isinstance(teacher, Bank) else None  # (views or 1, n, classes)
     chosen = chosen.to(device)
-    generator = torch.Generator(device).manual_seed(seed)
-    optimizer = optimizer(student.parameters(), lr=knobs.lr, weight_decay=weight_decay)
+    settings = settings or devices.fast(student, device)
+    schedule = schedule or warm_cosine
+    if settings.channels_last:
+        student.to(memory_format=torch.channels_last)
+    fused = {"fused": True} if settings.fused and "fused" in inspect.signature(optimizer).parameters else {}
+    epoch = max(1, len(chosen) // (batch_size or len(chosen) or 1))  # its number of steps
+    views = steps if stored is None else len(stored)  # a live teacher knows any number, and no epoch is without a step
+    optimizer = optimizer(student.parameters(), lr=knobs.lr, weight_decay=weight_decay, **fused)
     done = 0
     try:
         for number in range(1, steps + 1):
@@ -136,11 +148,15 @@ def distil(
                 student.train()
                 place = next(order)  # (batch,), places in `chosen`
                 images, labels = dataset.train.images[chosen[place]], dataset.train.labels[chosen[place]]
-                if augmented:
-                    images = augment(images, generator=generator)
+                view = (number - 1) // epoch % views
+                if recipe:
+                    images = augment(images, recipe, indices=chosen[place], view=view)
+                if settings.channels_last:
+                    images = images.contiguous(memory_format=torch.channels_last)
                 images = dataset.normalize(images)  # (batch, channels, height, width)
-                with torch.autocast(device.type, autocast, enabled=autocast is not None):
-                    targets = _ask(teacher, images) if stored is None else stored[place]  # (batch, classes) or None
+                # around the forward pass alone: one autocast around the loop would keep stale casts of the weights
+                with torch.autocast(device.type, settings.autocast, enabled=settings.autocast is not None):
+                    targets = _ask(teacher, images) if stored is None else stored[view, place]
                     logits = student(images)  # (batch, classes)
                 logits = logits.to(torch.promote_types(logits.dtype, torch.float32))  # bfloat16 is too coarse for a loss
                 hard = F.cross_entropy(logits, labels, label_smoothing=label_smoothing)
@@ -163,7 +179,7 @@ def distil(
     except KeyboardInterrupt:
         raise KeyboardInterrupt(done) from None
     finally:
-        student.eval()
+        student.to(memory_format=torch.contiguous_format).eval()
 
 
 def train(model: nn.Module, dataset: Dataset, *, lr: float = 3e-3, steps: int, **options) -> Iterator[Step]:
@@ -203,7 +219,7 @@ def finish(stepper: Iterable[Step], total: int | None = None) -> list[Step]:
     return history
 
 
-def schedule(step: int, steps: int) -> float:
+def warm_cosine(step: int, steps: int) -> float:
     """The share of the peak learning rate: a linear rise over the first tenth, then a cosine towards zero.
 
     Args:
@@ -273,6 +289,25 @@ def _ask(teacher: nn.Module | None, images: Tensor) -> Tensor | None:
     teacher.eval()  # a student that wraps its teacher may have put it into training mode
     with torch.no_grad():
         return teacher(images).float()
+
+
+def _check_recipe(banked: Recipe | None, wanted: Recipe | None) -> None:
+    """Refuses to show a student other images than those that a bank's logits belong to."""
+    if wanted and not banked:
+        raise ValueError(
+            "a bank of the plain images cannot answer for augmented ones; fill one with views, or pass the teacher itself"
+        )
+    if banked and not wanted:
+        raise ValueError("this bank holds the logits of augmented views; pass augmented=bank.recipe to train on them")
+    if banked and banked != wanted:
+        pairs = [(key, value, getattr(wanted, key)) for key, value in vars(banked).items()]
+        differing = ", ".join(f"{key} {a} in place of {b}" for key, a, b in pairs if a != b)
+        raise ValueError(f"the bank's views were made with {differing}; pass augmented=bank.recipe, or fill it again")
+
+
+def _look_up(bank: Bank, chosen: Tensor, device: torch.device) -> Tensor:
+    views = range(bank.views) if bank.recipe else [None]
+    return torch.stack([bank.lookup(chosen, view) for view in views]).to(device)
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ from torch import nn
 
 from kdlab import bank as banks
 from kdlab import data
-from kdlab.data import Dataset, Split
+from kdlab.data import Dataset, Recipe, Split
 
 CLASSES = ("cat", "dog", "owl")
 
@@ -26,6 +26,16 @@ def tiny() -> Dataset:
         for n in (12, 6)
     )
     return Dataset("tiny", train, test, CLASSES)
+
+
+RECIPE = Recipe(seed=3, pad=1, flip=True)
+
+
+@pytest.fixture
+def viewed(tiny) -> banks.Bank:
+    """Two views of each training image."""
+    logits = torch.randn(2, 12, 3, generator=torch.Generator().manual_seed(2))
+    return banks.make(logits, tiny, recipe=RECIPE, producer="a test")
 
 
 @pytest.fixture
@@ -44,8 +54,27 @@ def test_a_bank_comes_back_from_its_file_as_it_was(tiny, bank, tmp_path):
     banks.save(bank, tmp_path / "new" / "a.bank")
     back = banks.load(tmp_path / "new" / "a.bank", tiny)
     assert torch.equal(back.logits, bank.logits) and torch.equal(back.indices, bank.indices)
-    for name in ("classes", "dataset", "split", "fingerprint", "producer"):
+    for name in ("classes", "dataset", "split", "fingerprint", "producer", "recipe"):
         assert getattr(back, name) == getattr(bank, name)
+
+
+def record(path):
+    """A bank file's own description of itself."""
+    with safe_open(path, "np") as file:
+        return json.loads(file.metadata()["kdlab_bank"])
+
+
+def test_a_bank_with_views_comes_back_with_them_and_their_recipe(tiny, viewed, tmp_path):
+    banks.save(viewed, tmp_path / "a")
+    back = banks.load(tmp_path / "a", tiny)
+    assert torch.equal(back.logits, viewed.logits) and back.views == 2 and back.recipe == RECIPE
+    assert record(tmp_path / "a")["views"] == {"count": 2, "seed": 3, "pad": 1, "flip": True}
+
+
+def test_only_views_need_the_second_format(bank, viewed, tmp_path):
+    for made, version in [(bank, 1), (viewed, 2)]:
+        banks.save(made, tmp_path / "a")
+        assert record(tmp_path / "a")["version"] == version and ("views" in record(tmp_path / "a")) == (version == 2)
 
 
 def test_the_same_bank_gives_the_same_bytes_in_every_process(tiny, bank, tmp_path):
@@ -65,6 +94,35 @@ def test_filling_asks_the_teacher_in_eval_mode_and_leaves_its_mode(tiny):
     assert filled.producer == f"torch {torch.__version__} Sequential" and filled.split == "test"
     banks.fill(teacher.train(), tiny)
     assert teacher.training
+
+
+def test_filling_with_views_asks_the_teacher_about_the_same_images_that_augment_makes(tiny):
+    teacher = nn.Sequential(nn.Flatten(), nn.Linear(32, 3))
+    filled = banks.fill(teacher, tiny, views=3, recipe=RECIPE)
+    assert filled.logits.shape == (3, 12, 3) and filled.recipe == RECIPE
+    some = torch.tensor([7, 2, 2])
+    for view in range(3):
+        moved = data.augment(tiny.train.images[some], RECIPE, indices=some, view=view)
+        torch.testing.assert_close(filled.lookup(some, view), teacher(tiny.normalize(moved)).detach())
+    assert not torch.equal(filled.logits[0], filled.logits[1])
+
+
+def test_filling_in_parts_gives_each_image_its_own_view():
+    digits = data.load("digits")  # 797 test and 1,000 training images
+    many = replace(digits, train=Split(digits.train.images.repeat(3, 1, 1, 1)[:2500], digits.train.labels.repeat(3)[:2500]))
+    whole = data.augment(many.train.images, RECIPE, indices=torch.arange(2500), view=0)
+    teacher = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+    filled = banks.fill(teacher, many, views=1, recipe=RECIPE)
+    torch.testing.assert_close(filled.logits[0], teacher(many.normalize(whole)).detach())
+
+
+def test_the_views_are_the_usual_ones_of_the_data_set_where_none_are_named(tiny):
+    teacher = nn.Sequential(nn.Flatten(), nn.Linear(32, 3))
+    assert banks.fill(teacher, tiny, views=1).recipe == tiny.recipe(0) == Recipe(0, 0, False)
+    assert banks.fill(teacher, tiny).recipe is None
+    for wrong in (dict(views=-1), dict(recipe=RECIPE)):
+        with refused("views must be >= 0, and >= 1 with a recipe"):
+            banks.fill(teacher, tiny, **wrong)
 
 
 def test_the_bank_keeps_its_own_copy_without_gradients(tiny):
@@ -97,6 +155,26 @@ def test_an_image_that_is_not_in_the_bank_is_refused(tiny, missing):
 
 def test_an_empty_batch_gives_no_rows(bank):
     assert bank.lookup(torch.tensor([], dtype=torch.int64)).shape == (0, 3)
+
+
+def test_a_lookup_with_a_view_gives_the_rows_of_that_view(tiny, viewed):
+    wanted, order = torch.tensor([7, 0, 7, 11]), torch.arange(11, -1, -1)
+    other = banks.make(viewed.logits[:, order], tiny, indices=order, recipe=RECIPE, producer="x")
+    for view in (0, 1):
+        assert torch.equal(viewed.lookup(wanted, view), viewed.logits[view, wanted])
+        assert torch.equal(other.lookup(wanted, view), viewed.logits[view, wanted])
+
+
+def test_a_view_must_be_named_where_there_are_views_and_nowhere_else(bank, viewed):
+    with refused("a bank with 2 views must be asked for one of them, a plain bank for none, got None"):
+        viewed.lookup(torch.tensor([0]))
+    with refused("a bank with 0 views .* got 0"):
+        bank.lookup(torch.tensor([0]), 0)
+    for view in (-1, 2):
+        with pytest.raises(IndexError, match=f"view {view} is not among the 2 of this bank"):
+            viewed.lookup(torch.tensor([0]), view)
+    with pytest.raises(IndexError, match="image 12 is not among the 12 of this train bank"):
+        viewed.lookup(torch.tensor([12]), 1)
 
 
 # what does not belong is refused
@@ -174,6 +252,41 @@ def test_rows_that_do_not_fit_are_refused_when_made_and_when_loaded(tiny, bank, 
         banks.load(tmp_path / "a", tiny)
 
 
+@pytest.mark.parametrize(
+    ("logits", "message"),
+    [
+        (torch.zeros(12, 3), r"logits must be float32 .views, n, 3."),
+        (torch.zeros(2, 11, 3), r"logits must be float32 .views, n, 3."),
+        (torch.zeros(0, 12, 3), r"logits must be float32 .views, n, 3."),
+        (torch.full((2, 12, 3), torch.nan), "logits must be finite, and those of 12 images are not"),
+    ],
+)
+def test_views_that_do_not_fit_are_refused_when_made_and_when_loaded(tiny, viewed, tmp_path, logits, message):
+    with refused("these logits do not fit the train split of tiny: .*" + message):
+        banks.make(logits, tiny, recipe=RECIPE, producer="x")
+    banks.save(replace(viewed, logits=logits), tmp_path / "a")
+    with refused("does not fit the train split of tiny: .*" + message):
+        banks.load(tmp_path / "a", tiny)
+
+
+def test_views_that_the_record_tells_otherwise_are_refused(tiny, viewed, tmp_path):
+    banks.save(viewed, tmp_path / "a")
+    about = record(tmp_path / "a")
+    tensors = {"logits": viewed.logits, "indices": viewed.indices}
+    for views, message in [
+        (about["views"] | {"count": 3}, "it says that it holds 3 views, and holds 2"),
+        ({"count": 2, "seed": 3, "pad": 1}, "damaged or foreign: .*flip"),
+        ({}, "logits must be float32 .n, 3."),
+    ]:
+        save_file(tensors, tmp_path / "b", {"kdlab_bank": json.dumps(about | {"views": views})})
+        with refused(message):
+            banks.load(tmp_path / "b", tiny)
+    del about["views"]
+    save_file(tensors, tmp_path / "b", {"kdlab_bank": json.dumps(about)})
+    with refused("damaged or foreign: .*views"):
+        banks.load(tmp_path / "b", tiny)
+
+
 def test_a_truncated_file_is_refused_wherever_it_ends(tiny, bank, tmp_path):
     banks.save(bank, tmp_path / "whole")
     whole = (tmp_path / "whole").read_bytes()
@@ -197,8 +310,8 @@ def test_foreign_files_are_refused(tiny, tmp_path):
 
 
 def test_a_newer_format_is_refused_even_where_its_fields_have_changed(tiny, tmp_path):
-    save_file({"compressed": torch.zeros(2)}, tmp_path / "a", {"kdlab_bank": json.dumps({"version": 2})})
-    with refused("has format version 2, this kdlab reads up to 1; update kdlab"):
+    save_file({"compressed": torch.zeros(2)}, tmp_path / "a", {"kdlab_bank": json.dumps({"version": 3})})
+    with refused("has format version 3, this kdlab reads up to 2; update kdlab"):
         banks.load(tmp_path / "a", tiny)
 
 

@@ -1,37 +1,76 @@
-"""The labs' checks: right answers pass, each typical mistake gets its own hint, and nothing raises."""
+"""The labs' checks accept right answers of any make, and answer each wrong one with its hint."""
 
 import pytest
+import torch
 
 from kdlab import check_labs
 
 
-def without_t2(alpha, temperature):
-    soft = alpha * temperature**2
-    return soft / (soft + 1 - alpha)
-
-
-def chosen(here, there):
-    cell = here.mean(0).argmax()
-    return int(cell), there[:, cell].mean().item()
-
-
-CASES = [
-    (check_labs.alpha_without_t2, without_t2, "✓"),
-    (check_labs.alpha_without_t2, lambda a, t: None, "not attempted"),
-    (check_labs.alpha_without_t2, lambda a, t: a * t**2, "let both weights sum to 1"),
-    (check_labs.alpha_without_t2, lambda a, t: a, "points elsewhere"),
-    (check_labs.alpha_without_t2, lambda a, t: a / (a + (1 - a) * t**2), "points elsewhere"),  # the other direction
-    (check_labs.alpha_without_t2, lambda a, t: a * t**2 / (a * t**2 + 1), "alpha stays"),
-    (check_labs.chosen_and_reported, chosen, "✓"),
-    (check_labs.chosen_and_reported, lambda a, b: None, "not attempted"),
-    (check_labs.chosen_and_reported, lambda a, b: (int(a.mean(0).argmax()), a.mean(0).max()), "the luck is still in it"),
-    (check_labs.chosen_and_reported, lambda a, b: (int(b.mean(0).argmax()), b.mean(0).max()), "of the first half"),
-    (check_labs.chosen_and_reported, lambda a, b: (int(a.mean(0).argmax()), b.mean(0).max()), "of the second half"),
-    (check_labs.chosen_and_reported, lambda a, b: 3, "raised TypeError"),
-]
-
-
-@pytest.mark.parametrize("check, answer, said", CASES)
-def test_a_check_says_what_it_should(capsys, check, answer, said):
+def says(capsys, check, answer):
     check(answer)
-    assert said in capsys.readouterr().out
+    return capsys.readouterr().out
+
+
+def quantize(x, levels=255, zero_inside=True, whole=True, clamp=True):
+    low, high = x.min().item(), x.max().item()
+    if zero_inside:
+        low, high = min(low, 0.0), max(high, 0.0)
+    scale = (high - low) / levels
+    zero = -low / scale
+    numbers = x / scale + (round(zero) if whole else zero)
+    numbers = numbers.round()
+    return (numbers.clamp(0, 255) if clamp else numbers), scale, (round(zero) if whole else zero)
+
+
+def test_a_right_quantization_passes_in_any_type(capsys):
+    assert says(capsys, check_labs.quantize, quantize).startswith("✓")
+
+    def uint8(x):
+        numbers, scale, zero = quantize(x)
+        return numbers.to(torch.uint8), torch.tensor(scale), torch.tensor(zero)
+
+    assert says(capsys, check_labs.quantize, uint8).startswith("✓")
+
+
+@pytest.mark.parametrize(
+    "wrong, hint",
+    [
+        (lambda x: quantize(x, zero_inside=False), "zero point is one of the numbers"),
+        (lambda x: quantize(x, levels=127), "larger than it need be"),
+        (lambda x: quantize(x, levels=300), "255 steps must reach"),
+        (lambda x: quantize(x, whole=False), "zero point is one of the numbers"),
+        (lambda x: (x / quantize(x)[1] + quantize(x)[2], *quantize(x)[1:]), "must be whole"),
+        (lambda x: (quantize(x)[0] * 0, *quantize(x)[1:]), "largest error"),
+        (lambda x: (quantize(x.mul_(2))[0], *quantize(x)[1:]), "must stay as it was"),
+        (lambda x: 1 / 0, "raised ZeroDivisionError"),
+        (lambda x: ..., "not attempted"),
+    ],
+)
+def test_a_wrong_quantization_gets_its_hint(capsys, wrong, hint):
+    said = says(capsys, check_labs.quantize, wrong)
+    assert hint in said and not said.startswith("✓")
+
+
+def choose(rows, max_ms, max_kb, least, key="ms", strict=False):
+    kept = [r for r in rows if r["ms"] <= max_ms and r["kb"] <= max_kb and r["accuracy"] >= least]
+    kept = [r for r in kept if r["ms"] < max_ms] if strict else kept
+    return min(kept, key=lambda r: r[key])["name"] if kept else None
+
+
+def test_a_right_choice_passes(capsys):
+    assert says(capsys, check_labs.choose, choose).startswith("✓")
+
+
+@pytest.mark.parametrize(
+    "wrong, hint",
+    [
+        (lambda rows, *budget: choose(rows, *budget, key="kb"), "the fastest wins"),
+        (lambda rows, ms, kb, least: choose(rows, ms, 1e9, least), "more kb than the budget"),
+        (lambda rows, ms, kb, least: choose(rows, ms, kb, 0), "below the accuracy"),
+        (lambda rows, ms, kb, least: choose(rows, 1e9, kb, least), "return None"),
+        (lambda rows, *budget: choose(rows, *budget, strict=True), "exactly"),
+        (lambda rows, *budget: None, "not attempted"),
+    ],
+)
+def test_a_wrong_choice_gets_its_hint(capsys, wrong, hint):
+    assert hint in says(capsys, check_labs.choose, wrong)

@@ -3,13 +3,14 @@
 import hashlib
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from kdlab import data
-from kdlab.data import Dataset, Split, augment, batches, load
+from kdlab.data import Dataset, Recipe, Split, augment, batches, load
 
 DEVICES = ["cpu"] + ([str(torch.accelerator.current_accelerator())] if torch.accelerator.is_available() else [])
 
@@ -298,14 +299,18 @@ def crops(image, pad, flip):
     return found
 
 
-def drawn(images, pad, flip, rounds=1, seed=0):
-    """(down, right, mirrored) of each augmented image, looked up among all that are possible."""
-    generator = torch.Generator().manual_seed(seed)
+def view(images, number=0, *, seed=0, pad=4, flip=True):
+    """One view of images that are a whole split."""
+    return augment(images, Recipe(seed, pad, flip), indices=torch.arange(len(images)), view=number)
+
+
+def drawn(images, pad, flip, views=1):
+    """(down, right, mirrored) of each image in each view, looked up among all that are possible."""
     possible = [crops(image, pad, flip) for image in images]
     return [
         possible[i][image.numpy().tobytes()]
-        for _ in range(rounds)
-        for i, image in enumerate(augment(images, generator=generator, pad=pad, flip=flip))
+        for number in range(views)
+        for i, image in enumerate(view(images, number, pad=pad, flip=flip))
     ]
 
 
@@ -315,39 +320,104 @@ def test_every_augmented_image_is_a_crop_of_its_own_original(pad, flip):
 
 
 def test_every_shift_and_both_sides_come_about_equally_often():
-    found = drawn(some_images(50), pad=1, flip=True, rounds=100)
+    found = drawn(some_images(50), pad=1, flip=True, views=100)
     counts = np.unique(np.array(found), axis=0, return_counts=True)[1]
     assert len(counts) == 3 * 3 * 2 and counts.min() > 0.8 * 5000 / 18 and counts.max() < 1.2 * 5000 / 18
 
 
-def test_images_of_one_batch_get_different_shifts():
+def test_images_of_one_view_get_different_shifts_and_so_do_the_views_of_one_image():
     assert len(set(drawn(some_images(100), pad=4, flip=True))) > 50
+    assert len(set(drawn(some_images(1), pad=4, flip=True, views=100))) > 50
+
+
+def test_neither_neighbours_nor_views_nor_seeds_are_correlated():
+    """Shifts and flips of 200 images in 50 views of 2 seeds; 4 standard errors of a correlation of independent ones."""
+    column = torch.arange(32, dtype=torch.uint8).expand(200, 1, 32, 32)
+    images = torch.cat([column, column.transpose(2, 3)], dim=1)  # the value of a pixel tells where it came from
+    shown = torch.stack([torch.stack([view(images, v, seed=s) for v in range(50)]) for s in (0, 1)]).long()
+    rows, columns = shown[..., 1, 16, 0], shown[..., 0, 0, 15:17]  # (seeds, views, images)
+    mirrored = columns[..., 0] > columns[..., 1]
+    right, down = torch.where(mirrored, columns[..., 1], columns[..., 0]) - 15, rows - 16
+    for x in (right, down, mirrored.long()):
+        x = (x.double() - x.double().mean()) / x.double().std()
+        for a, b in [(x[:, :, 1:], x[:, :, :-1]), (x[:, 1:], x[:, :-1]), (x[1], x[0])]:
+            assert abs((a * b).mean()) < 4 / a.numel() ** 0.5
+    for a, b in [(right, down), (right, mirrored), (down, mirrored)]:
+        both = torch.stack([a.flatten().double(), b.flatten().double()])
+        assert abs(torch.corrcoef(both)[0, 1]) < 4 / right.numel() ** 0.5
 
 
 def test_without_flip_and_pad_nothing_changes():
     images = some_images()
-    assert torch.equal(augment(images, generator=torch.Generator(), pad=0, flip=False), images)
+    assert torch.equal(view(images, pad=0, flip=False), images)
     assert not any(mirrored for *_, mirrored in drawn(some_images(50), pad=2, flip=False))
 
 
 def test_augment_keeps_shape_type_and_its_input():
     images = some_images()
     before = images.clone()
-    made = augment(images, generator=torch.Generator().manual_seed(0))
+    made = view(images)
     assert made.shape == images.shape and made.dtype == torch.uint8 and made.data_ptr() != images.data_ptr()
     assert torch.equal(images, before) and not torch.equal(made, images)
 
 
 @pytest.mark.parametrize("device", DEVICES)
-def test_the_generator_fixes_the_augmentation_on_every_device(device):
+def test_a_view_follows_from_seed_view_and_index_alone(device):
     images = some_images(30)
-    here = augment(images, generator=torch.Generator().manual_seed(4))
-    there = augment(images.to(device), generator=torch.Generator().manual_seed(4))
-    assert torch.equal(here, there.cpu())
-    assert not torch.equal(here, augment(images, generator=torch.Generator().manual_seed(5)))
+    whole = view(images, 5, seed=3)
+    torch.manual_seed(99), view(images, 1)  # neither the global state nor what was asked before has a part in it
+    some = torch.tensor([17, 2, 17, 29])
+    part = augment(images[some].to(device), Recipe(3, 4, True), indices=some.to(device), view=5)
+    assert torch.equal(part.cpu(), whole[some])
+    assert not torch.equal(whole, view(images, 6, seed=3)) and not torch.equal(whole, view(images, 5, seed=4))
+
+
+@pytest.mark.parametrize("seed, number", [(0, 0), (7, 3), (2**40 + 1, 1000), (-1, 2**32)])
+def test_the_views_are_those_that_the_docstring_describes(seed, number):
+    """Written out image by image in Python's own integers, as another program would make them."""
+
+    def mix(x):
+        x %= 2**32
+        x = (x ^ (x >> 16)) * 0x7FEB352D % 2**32
+        x = (x ^ (x >> 15)) * 0x846CA68B % 2**32
+        return x ^ (x >> 16)
+
+    pad, images = 3, some_images(20)
+    _, height, width = images.shape[1:]
+    made = view(images, number, seed=seed, pad=pad)
+    for index, image in enumerate(images.numpy()):
+        h = mix(mix(mix(seed + 0x9E3779B9) + number) + index)
+        down, right, mirrored = h % 7, h // 7 % 7, h // 49 % 2 == 1
+        padded = np.pad(image, ((0, 0), (pad, pad), (pad, pad)), mode="reflect")
+        crop = padded[:, down : down + height, right : right + width]
+        assert (made[index].numpy() == (crop[:, :, ::-1] if mirrored else crop)).all()
+
+
+def test_mixing_is_the_same_for_tensors_and_integers_and_no_product_leaves_int64():
+    from kdlab.data import _mix
+
+    values = torch.tensor([0, 1, 2**16, 2**31 - 1, 2**31, 2**32 - 1])
+    assert _mix(values).tolist() == [_mix(int(x)) for x in values]
+    assert len({_mix(x) for x in range(10_000)}) == 10_000 and 0 <= _mix(values).min() and _mix(values).max() < 2**32
+    extremes = [(2**32 - 1) * 0x7FEB352D, (2**32 - 1) * (0x846CA68B - 2**32)]
+    assert all(-(2**63) <= x < 2**63 for x in extremes)
 
 
 @pytest.mark.parametrize("pad", [-1, 8])
 def test_a_shift_that_the_image_cannot_reflect_is_refused(pad):
     with pytest.raises(ValueError, match=rf"pad must be in 0 \.\. 7 for 8x10 images, got {pad}"):
-        augment(some_images(), generator=torch.Generator(), pad=pad)
+        view(some_images(), pad=pad)
+
+
+def test_an_image_without_its_index_is_refused():
+    with pytest.raises(ValueError, match=r"indices must be \(3,\), one for each image, got \(4,\)"):
+        augment(some_images(3), Recipe(0, 4, True), indices=torch.arange(4), view=0)
+
+
+def test_only_data_whose_classes_are_the_same_in_a_mirror_are_mirrored():
+    for name in ("digits", "glyphs"):
+        loaded = load(name, train=10, test=10)
+        assert not loaded.mirrored and not loaded.recipe(0).flip, name
+    assert load("digits").recipe(3) == Recipe(seed=3, pad=1, flip=False)
+    photographs = replace(loaded, mirrored=True)
+    assert photographs.recipe(3) == Recipe(seed=3, pad=4, flip=True) and photographs.to("cpu").mirrored

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch import nn
 
 from kdlab import devices
 
@@ -55,3 +56,23 @@ def test_autocast_is_bfloat16_or_nothing_and_a_matrix_product_runs_in_it():
     with torch.autocast("cpu", dtype, enabled=dtype is not None):
         product = torch.ones(2, 2) @ torch.ones(2, 2)
     assert product.dtype == (dtype or torch.float32)
+
+
+def test_fast_settings_follow_the_model_and_say_why():
+    convolutions, none = nn.Conv2d(3, 4, 3), nn.Linear(4, 4)
+    assert devices.fast(convolutions, "cpu").channels_last and not devices.fast(none, "cpu").channels_last
+    assert devices.fast(convolutions, "cpu").autocast == devices.autocast_dtype("cpu")
+    assert devices.fast(none, "cpu").autocast is None
+    assert devices.fast(none, "cpu").fused and not devices.fast(none, "xla").fused
+    said = str(devices.fast(none, "cpu")).splitlines()
+    assert said[0] == "channels_last: off, there is no convolution" and len(said) == 3
+    assert said[2] == "fused: on, one call updates all weights"
+
+
+def test_each_fast_setting_can_be_switched_off(monkeypatch):
+    monkeypatch.setattr(devices, "autocast_dtype", lambda device: torch.bfloat16)
+    model, off = nn.Conv2d(3, 4, 3), dict(channels_last=False, bf16=False, fused=False)
+    settings = devices.fast(model, "cpu", **off)
+    assert (settings.channels_last, settings.autocast, settings.fused) == (False, None, False)
+    assert all(line.endswith("off, switched off") for line in settings.reasons)
+    assert devices.fast(model, "cpu").autocast == torch.bfloat16

@@ -3,7 +3,6 @@
 No test here asserts a number of seconds: orders, counts and ratios only.
 """
 
-import copy
 import gc
 import json
 import math
@@ -19,6 +18,7 @@ from kdlab import devices, latency
 from kdlab.latency import Row, Timing, crossover, measure, sweep
 
 QUICK = {"rounds": 1, "min_runs": 2, "min_seconds": 0.0}
+SLOW = ("compile", "aotinductor", "executorch", "executorch int8", "litert")  # to build; test_runtimes.py has them
 
 
 def small_cnn() -> nn.Module:
@@ -128,52 +128,6 @@ def test_it_agrees_with_torchs_own_timer_on_how_much_more_a_larger_product_costs
     assert 0.6 < sorted(ratios)[2] < 1.6, ratios
 
 
-# the variants
-
-
-@pytest.mark.parametrize("variant", latency.VARIANTS)
-def test_every_variant_gives_the_models_logits_and_leaves_the_model_alone(variant):
-    torch.manual_seed(0)
-    model, images = small_cnn().train(), torch.randn(2, 3, 8, 8)
-    weights, expected = copy.deepcopy(model.state_dict()), copy.deepcopy(model).eval()(images)
-    try:
-        call = latency.VARIANTS[variant](model, images)
-    except latency.Unavailable as reason:
-        pytest.skip(str(reason))
-    with torch.inference_mode():
-        logits = call(images)
-    torch.testing.assert_close(logits.float(), expected, rtol=3e-2, atol=3e-2)
-    assert model.training
-    assert model[0].weight.is_contiguous(), "the memory format changed"
-    assert all(torch.equal(weights[name], tensor) for name, tensor in model.state_dict().items())
-
-
-def test_the_ninth_compiled_model_is_compiled_too(monkeypatch):
-    from torch._dynamo.utils import counters
-
-    inductor = torch.compile
-    monkeypatch.setattr(torch, "compile", lambda call, **options: inductor(call, backend="eager", **options))
-    before = counters["stats"]["unique_graphs"]
-    for batch in range(1, 12):  # torch's own limit for one piece of code is 8
-        latency.compiled(small_cnn(), torch.randn(batch, 3, 8, 8))
-    assert counters["stats"]["unique_graphs"] == before + 11
-
-
-def test_without_a_compiler_a_sweep_skips_compile_and_says_why(monkeypatch):
-    monkeypatch.setattr(torch._inductor.config.cpp, "cxx", (None, "/no/such/compiler"))
-    monkeypatch.setattr(torch._inductor.config, "force_disable_caches", True)
-    eager, compiled = sweep({"m": small_cnn()}, (3, 8, 8), batches=(3,), variants=("eager", "compile"), **QUICK)
-    assert eager.timing and not eager.skipped
-    assert compiled.timing is None and math.isnan(compiled.milliseconds) and math.isnan(compiled.images_per_second)
-    assert compiled.skipped == "compile does not work here: no C++ compiler was found; install g++ or clang++"
-
-
-def test_bf16_is_offered_only_where_the_hardware_has_it(monkeypatch):
-    monkeypatch.setattr(devices, "autocast_dtype", lambda device: None)
-    (only,) = sweep({"m": small_cnn()}, (3, 8, 8), batches=(1,), variants=("bf16",), **QUICK)
-    assert only.timing is None and "would only imitate bf16" in only.skipped
-
-
 # the sweep
 
 
@@ -194,32 +148,51 @@ def test_the_settings_take_turns():
     order = []
 
     def build(name):
-        return lambda model, example: lambda images: order.append(name)
+        return lambda model, example, calibration: lambda images: order.append(name)
 
     sweep({"m": small_cnn()}, (3, 8, 8), batches=(1,), variants={"x": build("x"), "y": build("y")}, rounds=3)
     turns = [name for name, before in zip(order[2:], order[1:]) if name != before]
     assert turns == ["x", "y"] * 3  # the two calls before were each one's first
 
 
-def test_any_function_of_model_and_example_can_join_a_sweep():
-    shapes = set()
+def test_any_function_of_model_example_and_calibration_can_join_a_sweep():
+    seen = []
 
-    def doubled(model, example):
-        shapes.add((tuple(example.shape), example.dtype, example.is_contiguous()))
+    def doubled(model, example, calibration):
+        seen.append((tuple(example.shape), example.dtype, example.is_contiguous(), tuple(calibration.shape)))
         return lambda images: model.eval()(images) * 2
 
-    variants = {**latency.VARIANTS, "doubled": doubled}
-    rows = sweep({"m": small_cnn()}, (3, 8, 8), batches=(4,), variants=variants, **QUICK)
-    assert [r.variant for r in rows] == [*latency.VARIANTS, "doubled"] and rows[-1].timing
-    assert shapes == {((4, 3, 8, 8), torch.float32, True)}
+    variants = {"eager": latency.RUNTIMES["eager"].build, "doubled": doubled}
+    for given in (None, torch.zeros(9, 3, 8, 8)):
+        rows = sweep({"m": small_cnn()}, (3, 8, 8), batches=(4,), variants=variants, calibration=given, **QUICK)
+        assert [r.variant for r in rows] == ["eager", "doubled"] and rows[-1].timing
+    # without images for the calibration the random ones do
+    assert seen == [((4, 3, 8, 8), torch.float32, True, (n, 3, 8, 8)) for n in (4, 9)]
+
+
+def test_a_sweep_takes_each_runtime_by_name_and_leaves_the_model_alone():
+    model = small_cnn().train()
+    names = [name for name, reason in latency.RUNTIMES.items() if name not in SLOW]
+    rows = sweep({"m": model}, (3, 8, 8), batches=(2,), variants=names, **QUICK)
+    assert [row.variant for row in rows] == names and all(bool(row.timing) != bool(row.skipped) for row in rows)
+    assert all(row.skipped == latency.RUNTIMES[row.variant].missing() for row in rows)
+    assert model.training and model[0].weight.is_contiguous(), "mode or memory format changed"
+
+
+def test_a_runtime_that_cannot_run_is_skipped_with_its_reason_and_the_others_go_on(monkeypatch):
+    monkeypatch.setattr(devices, "autocast_dtype", lambda device: None)
+    eager, bf16 = sweep({"m": small_cnn()}, (3, 8, 8), batches=(3,), variants=("eager", "bf16"), **QUICK)
+    assert eager.timing and not eager.skipped
+    assert bf16.timing is None and math.isnan(bf16.milliseconds) and math.isnan(bf16.images_per_second)
+    assert "would only imitate bf16" in bf16.skipped
 
 
 def test_a_setting_that_runs_out_of_memory_is_skipped_and_the_others_go_on():
-    def greedy(model, example):
+    def greedy(model, example, calibration):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 80 GiB")
 
     first, second = sweep(
-        {"m": small_cnn()}, (3, 8, 8), batches=(7,), variants={"greedy": greedy, "eager": latency.eager}, **QUICK
+        {"m": small_cnn()}, (3, 8, 8), batches=(7,), variants={"greedy": greedy, "eager": latency.RUNTIMES["eager"].build}, **QUICK
     )
     assert first.skipped == "batch 7 does not fit into the memory of cpu"
     assert second.timing
@@ -238,7 +211,7 @@ def test_the_copy_of_the_input_is_never_claimed_on_the_cpu():
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"variants": ("eager", "fast")}, "no variant is called 'fast'; there are eager, channels_last, bf16, compile"),
+        ({"variants": ("eager", "fast")}, "no runtime is called 'fast'; there are eager, channels_last, bf16, "),
         ({"batches": (1, 0)}, r"rounds, min_runs and batches must be >= 1, got 3, 20 and \(1, 0\)"),
         ({"rounds": 0}, "rounds, min_runs and batches must be >= 1, got 0"),
         ({"threads": (0,)}, "threads must be >= 1, got 0"),

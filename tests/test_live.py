@@ -53,6 +53,20 @@ def test_a_panel_holds_what_keeps_its_keys_from_jupyterlab():
     assert "kd-panel" in panel._dom_classes and isinstance(panel.children[-1], live.Keys)
 
 
+def test_a_screen_reader_hears_the_titles_of_the_figure():
+    def draw(level):
+        figure = Figure((2, 1))
+        figure.suptitle("above")
+        for ax, title in zip(figure.subplots(1, 2), ("left", f"level {level}")):
+            ax.set_title(title, loc="left")
+        return figure
+
+    panel = live.Panel(draw, level=widgets.IntSlider(3))
+    assert panel.children[-1].picture == "figure. above. left. level 3"
+    panel.controls["level"].value = 7
+    assert panel.children[-1].picture == "figure. above. left. level 7"
+
+
 def test_the_output_holds_a_picture_and_a_text_that_does_not_vary():
     bundles = [live.Panel(lambda level: Figure((2, 1)), level=widgets.IntSlider())._repr_mimebundle_() for _ in "ab"]
     for bundle in bundles:
@@ -124,21 +138,6 @@ def test_the_explorers_output_holds_its_picture_and_a_text_that_does_not_vary(ex
     assert "application/vnd.jupyter.widget-view+json" in bundle
 
 
-def test_the_missing_class_panel_trains_for_the_chosen_class(figures):
-    asked = []
-
-    def run(missing, temperature):
-        asked.append((missing, temperature))
-        return {"alone": [1.0, 0.0], "distilled": [0.9, 0.8]}
-
-    panel = live.missing_class(run, ["a", "b"], missing=1)
-    panel.controls["missing"].value = 0
-    panel.controls["temperature"].value = 2.0
-    assert asked == [(1, 4.0), (0, 4.0), (0, 2.0)]
-    assert [bar.get_height() for bar in figures[-1].axes[0].patches] == [1.0, 0.0, 0.9, 0.8]
-    assert "No a in training" in figures[-1].axes[0].get_title(loc="left")
-
-
 @pytest.fixture
 def stopwatch(monkeypatch):
     """A sweep that asks no clock: a call takes one millisecond an image; `asked` lists what it was asked for."""
@@ -146,8 +145,8 @@ def stopwatch(monkeypatch):
 
     def sweep(models, shape, *, batches, devices, threads, variants, **rest):
         asked.append((*models, *batches, *devices, *threads, *variants))
-        if variants == ["bf16"]:
-            return [latency.Row(*models, batches[0], *devices, *threads, "bf16", None, "it would only be <imitated>")]
+        if variants == ["compile"]:
+            return [latency.Row(*models, batches[0], *devices, *threads, "compile", None, "it found no <compiler>")]
         return [
             latency.Row(*models, n, *devices, *threads, *variants, latency.Timing((0.0005 * n, 0.001 * n, 0.003 * n)))
             for n in batches
@@ -174,9 +173,9 @@ def test_the_latency_panel_measures_once_and_then_at_each_press(stopwatch, figur
 def test_a_setting_that_cannot_run_says_why_and_the_latency_panel_stays_usable(stopwatch):
     panel = live.latency_panel({"net": None}, (1, 4, 4))
     before = panel.picture.value
-    panel.controls["setting"].value = "bf16"
+    panel.controls["setting"].value = "compile"
     panel.button.click()
-    assert "it would only be &lt;imitated&gt;" in panel.message.value and panel.picture.value == before
+    assert "it found no &lt;compiler&gt;" in panel.message.value and panel.picture.value == before
     assert len(panel.rows) == 1 and not panel.button.disabled
     panel.controls["setting"].value = "eager"
     panel.button.click()
@@ -196,3 +195,10 @@ def test_the_latency_panel_times_a_real_network():
     assert [(row.model, row.batch, row.threads) for row in panel.rows] == [("net", 2, 1)] and panel.rows[0].milliseconds > 0
     assert panel._repr_mimebundle_()["text/plain"] == "a panel with model, batch, device, threads, setting"
     assert {"kd-latency-measure"} <= set(panel.button._dom_classes)
+
+
+def test_the_latency_panel_offers_every_runtime_at_hand_and_no_other(stopwatch, monkeypatch):
+    reasons = {"eager": "", "bf16": "imitated", "onnxruntime": "", "litert": "make litert"}
+    monkeypatch.setattr(live.runtimes, "at_hand", lambda device: reasons)
+    monkeypatch.setattr(live.runtimes, "RUNTIMES", dict.fromkeys(reasons))
+    assert live.latency_panel({"net": None}, (1, 4, 4)).controls["setting"].options == ("eager", "onnxruntime")

@@ -160,7 +160,7 @@ def test_records_and_evaluations_come_when_asked_for(digits):
     answers = [predict(s, dataset, "test").argmax(1) for s in students]
     exact = [(a == dataset.test.labels).double().mean().item() for a in answers]
     assert [s.accuracy for s in found[-1]] == exact
-    assert [s.lr for s in found[0]] == pytest.approx([r * training.schedule(10, 25) for r in (0.01, 0.02, 0.03)])
+    assert [s.lr for s in found[0]] == pytest.approx([r * training.warm_cosine(10, 25) for r in (0.01, 0.02, 0.03)])
 
 
 @pytest.mark.parametrize("name", ["cnn-4", "mlp-16"])

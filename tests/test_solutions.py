@@ -1,6 +1,6 @@
 """Every solution in the notebooks passes its check, so that solutions cannot rot.
 
-A notebook runs once, with all solutions in place of their stubs, up to its last check.
+Of each notebook the parameters and the set-up run, then the solutions in place of their stubs, each with its check.
 """
 
 import re
@@ -26,7 +26,8 @@ def answers(nb, folder):
     for stub, solution in zip(stubs, solutions, strict=True):
         stub.source = "\n".join(re.findall(r"```python\n(.*?)```", solution.source, flags=re.S))
     if checks:
-        nb.cells = nb.cells[: nb.cells.index(checks[-1]) + 1]
+        code = [cell for cell in nb.cells if cell.cell_type == "code" and cell.source.strip()]
+        nb.cells = code[:2] + [cell for cell in code[2:] if cell in stubs or cell in checks]
         resources = {"metadata": {"path": str(folder)}}
         NotebookClient(nb, kernel_manager_class=ThisPython, resources=resources, timeout=None).execute()
     return ["".join(output.get("text", "") for output in check.outputs) for check in checks]

@@ -220,6 +220,7 @@ def server(monkeypatch):
 
 def test_cifar10_is_fetched_once_and_holds_what_the_archive_holds(server, cache):
     cifar = load("cifar10")
+    assert cifar.mirrored
     assert (len(cifar.train), len(cifar.test), cifar.shape) == (20, 4, (3, 32, 32))
     assert cifar.classes == tuple(f"class {i}" for i in range(10))
     expected = [server.contents[f"data_batch_{i}"] for i in range(1, 6)]

@@ -1,30 +1,21 @@
 """The training panel without a browser: in this process, and in a real kernel that is steered by comm messages."""
 
 import json
-import textwrap
 import threading
 import time
 
 import pytest
 import torch
+from cells import TAUGHT
 from jupyter_client.manager import KernelManager
 
 from kdlab import bank, data, frames, losses, models, steer, training
 from kdlab.session import Thinned
 from kdlab.workbook import ThisPython
 
-SETUP = """
-    import os, threading, time, torch
-    torch.set_num_threads(1)
-    from kdlab import bank, data, models, steer
-    digits = data.load("digits")
-    torch.manual_seed(0)
-    known = bank.fill(models.build("mlp-64", digits.shape, 10), digits)
-    few = bank.make(known.logits[:5], digits, indices=torch.arange(5), producer="a teacher of five images")
-    run = steer.panel(digits, {"teacher": known, "few": few}, steps=1_000_000)
-    def ours():
-        return [thread.name for thread in threading.enumerate() if thread.name.startswith("kdlab")]
-    print({name: c.model_id for name, c in (run.sliders | run.choices | run.buttons | {"canvas": run.canvas}).items()})
+SETUP = TAUGHT + """
+run = steer.panel(digits, {"teacher": known, "few": few}, steps=1_000_000)
+print({name: c.model_id for name, c in (run.sliders | run.choices | run.buttons | {"canvas": run.canvas}).items()})
 """
 
 
@@ -91,7 +82,7 @@ class Person:
 
     def cell(self, code):
         """What the code printed."""
-        printed, request = [], self.client.execute(textwrap.dedent(code))
+        printed, request = [], self.client.execute(code)
         while True:
             message = self.client.get_iopub_msg(timeout=60)
             if message["parent_header"].get("msg_id") != request:
@@ -205,6 +196,18 @@ def test_an_error_is_shown_and_the_panel_stays_usable(person):
     person.sees("run.state", "failed")
     assert "IndexError: image 5 is not among the 5" in person.ask("run.status") and person.ask("ours()") == []
     person.choose("teacher", 0)
+    person.press("start")
+    person.sees("run.state", "training")
+
+
+def test_start_on_labels_that_are_already_bad_shows_the_error_and_the_panel_stays_usable(person):
+    person.cell("kept, digits.train.labels[:] = digits.train.labels.clone(), 99  # labels that no class has")
+    person.press("start")
+    person.sees("run.state", "failed")
+    assert "99" in person.ask("run.status") and "Error: " in person.ask("run.status") and person.ask("ours()") == []
+    person.press("reset")  # which shows everything anew, bad labels and all
+    person.sees("run.state", "ready")
+    person.cell("digits.train.labels[:] = kept")
     person.press("start")
     person.sees("run.state", "training")
 
@@ -350,6 +353,13 @@ def test_the_output_holds_a_picture_and_a_text_that_does_not_vary(panel):
         assert bundle["text/plain"] == "a training panel" and bundle["image/png"]
         assert "application/vnd.jupyter.widget-view+json" in bundle
         run.wait()
+
+
+def test_one_teacher_needs_no_name(taught):
+    digits, known = taught
+    run = steer.panel(digits, known)
+    assert run.choices["teacher"].options == ("teacher",) and run.teachers == {"teacher": known}
+    run.close()
 
 
 def test_every_control_has_a_label_and_a_class(panel):

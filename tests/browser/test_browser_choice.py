@@ -23,7 +23,8 @@ def bare(tmp_path, monkeypatch):
 
 
 def outcome():
-    command = [sys.executable, "-m", "pytest", "-rs", "-p", "no:cacheprovider", HERE / "test_missing_digit.py"]
+    one = f"{HERE / 'test_missing_digit.py'}::test_running_the_cell_again_ends_the_run"
+    command = [sys.executable, "-m", "pytest", "-rs", "-p", "no:cacheprovider", one]
     return subprocess.run(command, capture_output=True, text=True)
 
 

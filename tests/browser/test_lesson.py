@@ -14,7 +14,7 @@ LESSONS = {
 @pytest.mark.parametrize("name", LESSONS)
 def test_the_panels_of_a_lesson_open_without_errors(lab, name):
     parameters, panels = LESSONS[name]
-    notebook = lab(name, parameters=parameters)
+    notebook = lab(name, parameters=parameters, timeout=400)  # on a busy machine torch.compile alone takes minutes
     for panel, words in panels.items():
         notebook.show(words)
         notebook.page.wait_for_timeout(1500)

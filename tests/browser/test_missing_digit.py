@@ -1,10 +1,13 @@
-"""The missing-digit panel in a browser shows what the same functions give without one."""
+"""The missing-digit panel in a browser: the recall rises while it trains, and ends on what the same functions give without one."""
 
 import base64
+import re
+
+import pytest
 
 SETUP = """
-import torch
-from kdlab import bank, data, live, models
+import copy, threading, torch
+from kdlab import bank, data, missing, models
 from kdlab.evaluation import evaluate
 from kdlab.training import Knobs, distil, finish, train
 torch.set_num_threads(1)
@@ -12,41 +15,118 @@ digits = data.load("digits", seed=20)
 torch.manual_seed(20)
 teacher = models.build("mlp-512-512", digits.shape, classes=10)
 finish(train(teacher, digits, steps=200, batch_size=64, lr=3e-3, weight_decay=1e-2, seed=20))
-stored = bank.fill(teacher, digits)
+stored, newborn = bank.fill(teacher, digits), models.build("mlp-32", digits.shape, classes=10)
 
-def student(missing, temperature, **options):
-    torch.manual_seed(20)
-    student = models.build("mlp-32", digits.shape, classes=10)
-    seen = (digits.train.labels != missing).nonzero()[:, 0]
-    finish(distil(student, digits, Knobs(temperature=temperature), steps=600, indices=seen, **options))
-    return student
+asked, broken = [], []
+def without(digit, temperature):
+    asked.append((digit, temperature))
+    seen = (digits.train.labels != digit).nonzero()[:, 0]
+    teachers = {"alone": None, "distilled": stored}
+    students = {name: copy.deepcopy(newborn) for name in teachers}
+    ways = [distil(students[name], digits, Knobs(1.0, temperature), teacher=teacher, steps=600, indices=seen, record_every=20)
+            for name, teacher in teachers.items()]
+    for step, _ in zip(*ways):
+        if broken and step.step == 100:
+            raise broken.pop()
+        yield step.step, {name: evaluate(student, digits).recall for name, student in students.items()}
 
-asked = []
-def without(missing, temperature):
-    asked.append((missing, temperature))
-    students = {"alone": student(missing, 1.0, teacher=None), "distilled": student(missing, temperature, teacher=stored)}
-    return {name: evaluate(model, digits).recall for name, model in students.items()}
+def ours():
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("kdlab")]
 """
-PANEL = "live.missing_class(without, digits.classes, missing=3, temperature=1.0)"
-HEADLESS = "live.missing_class(without, digits.classes, missing=8, temperature=4.0)"
+PANEL = "panel = missing.panel(without, digits.classes, missing=3, temperature=1.0)\npanel"
+HEADLESS = "missing.panel(without, digits.classes, missing=8, temperature=4.0)"
 PICTURE = """async panel => {
     const bytes = new Uint8Array(await (await fetch(panel.querySelector('img').src)).arrayBuffer());
     return btoa(bytes.reduce((text, byte) => text + String.fromCharCode(byte), ''));
 }"""
+WATCH = """panel => {  // what a screen reader would say of each picture that was shown
+    const image = panel.querySelector('img');
+    window.shown = [];
+    image.addEventListener('load', () => window.shown.push(image.alt));
+}"""
 
 
-def test_the_missing_digit_panel_shows_what_the_headless_run_gives(lab):
-    notebook = lab([SETUP, PANEL])
-    panel = notebook.page.locator(".jp-OutputArea-output .widget-vbox")
-    panel.locator("select").select_option("8")
-    notebook.until("len(asked) == 2")
-    temperature = panel.locator(".noUi-handle")
-    for count in range(3, 7):  # T = 1.41, 2, 2.83, 4
+class Panel:
+    """The panel's parts in the page."""
+
+    def __init__(self, notebook):
+        self.notebook, self.page = notebook, notebook.page
+        self.root = self.page.locator(".kd-panel").last
+        self.message = self.root.locator(".kd-missing-message")
+        self.root.locator("img").wait_for()
+
+    def enter(self, name):
+        self.root.locator(f"button.kd-missing-{name}").focus()
+        self.page.keyboard.press("Enter")
+
+    def says(self, words):
+        self.page.wait_for_function("([node, words]) => node.textContent.trim().startsWith(words)",
+                                    arg=[self.message.element_handle(), words], timeout=60_000)
+
+
+@pytest.fixture
+def panel(lab):
+    return Panel(lab([SETUP, PANEL]))
+
+
+def test_the_recall_rises_before_the_classs_eyes_to_what_the_headless_run_gives(panel):
+    notebook, root = panel.notebook, panel.root
+    digit, temperature = root.locator("select"), root.locator(".noUi-handle")
+    digit.focus()
+    for _ in range(5):  # 3 → 8
+        panel.page.keyboard.press("ArrowDown")
+    for _ in range(4):  # T = 1.41, 2, 2.83, 4
         temperature.press("ArrowRight")
-        notebook.until(f"len(asked) == {count}")
-    assert notebook.ask("asked[-1]") == (8, 4.0)
-    headless = notebook.ask(f"bytes({HEADLESS}.picture.value)")  # asked after the panel's own training
-    assert base64.b64decode(panel.evaluate(PICTURE)) == headless  # the same bars, the same title, to the pixel
-    notebook.photograph("missing-digit", ".jp-OutputArea-output .widget-vbox")
-    recall = notebook.ask("without(8, 4.0)")
-    assert recall["alone"][8] == 0 and recall["distilled"][8] > 0.3
+    notebook.until("(panel.controls['missing'].value, panel.controls['temperature'].value) == (8, 4.0)")
+    assert notebook.ask("asked") == [(3, 1.0)]  # nothing trains before Go
+    root.evaluate(WATCH)
+    panel.enter("go")
+    panel.says("training without any 8")
+    place = notebook.add("print(6 * 7, len(ours()))")  # a second cell, while the students train
+    assert notebook.text(place) == "42 1\n"
+    panel.page.wait_for_function("window.shown.length > 3")
+    notebook.photograph("missing-digit-training", ".kd-panel")
+    panel.says("finished after step 600")
+    assert notebook.ask("(asked, ours())") == ([(3, 1.0), (8, 4.0)], [])
+    headless = notebook.ask(f"bytes({HEADLESS}.picture.value)")
+    assert base64.b64decode(root.evaluate(PICTURE)) == headless  # the same curves and bars, the same title, to the pixel
+    notebook.photograph("missing-digit", ".kd-panel")
+
+    last = notebook.ask("list(without(8, 4.0))[-1][1]")
+    assert last["alone"][8] == 0 and last["distilled"][8] > 0.3
+    told = [re.search(r"after step (\d+): alone (\d+) %, distilled (\d+) %", alt) for alt in panel.page.evaluate("window.shown")]
+    steps, alone, distilled = zip(*(map(int, found.groups()) for found in told if found))
+    assert len(set(steps)) >= 4 and list(steps) == sorted(steps) and set(alone) == {0}
+    assert distilled[0] == 0 and len(set(distilled)) >= 4
+
+
+def test_another_choice_stop_and_an_error_end_the_run_and_leave_the_panel_usable(panel):
+    notebook = panel.notebook
+    panel.enter("go")
+    panel.says("training without any 3")
+    panel.root.locator("select").select_option("5")
+    panel.says("stopped after step")
+    assert notebook.ask("ours()") == []
+    panel.enter("go")
+    panel.says("training without any 5")
+    panel.enter("stop")
+    panel.says("stopped after step")
+    notebook.ask("broken.append(ValueError('an <error> on the way'))")
+    panel.enter("go")
+    panel.says("⚠ ValueError: an <error> on the way")
+    assert panel.message.locator("[role=alert]").count() == 1 and notebook.ask("ours()") == []
+    notebook.photograph("missing-digit-error", ".kd-panel")
+    panel.enter("go")
+    panel.says("finished after step 600")
+    assert notebook.ask("len(asked)") == 5
+
+
+def test_running_the_cell_again_ends_the_run(panel):
+    panel.enter("go")
+    panel.says("training without any 3")
+    panel.notebook.ask("globals().update(old=panel)")
+    panel.notebook.again(1)
+    assert panel.notebook.ask("(old is panel, ours(), old.looks[-1][0] < 600)") == (False, [], True)
+    fresh = Panel(panel.notebook)
+    fresh.enter("go")
+    fresh.says("training without any 3")

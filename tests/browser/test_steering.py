@@ -1,18 +1,8 @@
 """The training panel in a browser: it is steered by keyboard and mouse while it trains, and stays usable."""
 
 import pytest
+from cells import TAUGHT
 
-SETUP = """
-import threading, torch
-from kdlab import bank, data, models, steer
-torch.set_num_threads(1)
-digits = data.load("digits")
-torch.manual_seed(0)
-known = bank.fill(models.build("mlp-64", digits.shape, 10), digits)
-few = bank.make(known.logits[:5], digits, indices=torch.arange(5), producer="a teacher of five images")
-def ours():
-    return [thread for thread in threading.enumerate() if thread.name.startswith("kdlab")]
-"""
 PANEL = "run = steer.panel(digits, {'teacher': known, 'few': few}, steps=300_000)\nrun"
 STEP = "run.history[-1].step if run.history else 0"
 PIXELS = "canvas => canvas.toDataURL()"
@@ -56,7 +46,7 @@ class Panel:
 
 @pytest.fixture
 def panel(lab):
-    return Panel(lab([SETUP, PANEL]))
+    return Panel(lab([TAUGHT, PANEL]))
 
 
 def used(notebook, name, value):
@@ -179,6 +169,20 @@ def test_an_error_in_the_run_is_shown_and_the_panel_stays_usable(panel):
     assert page.locator(".kd-panel").count() == 1
 
 
+def test_start_on_labels_that_are_already_bad_shows_the_error_and_the_panel_stays_usable(panel):
+    notebook = panel.notebook
+    notebook.add("kept, digits.train.labels[:] = digits.train.labels.clone(), 99")
+    panel.press("start")
+    panel.says("failed")
+    assert "Error: " in panel.status.inner_text() and "99" in panel.status.inner_text()
+    assert notebook.ask("ours()") == []
+    notebook.add("digits.train.labels[:] = kept")
+    panel.press("start")
+    panel.says("training")
+    panel.handle("alpha").press("ArrowLeft")
+    used(notebook, "alpha", 0.95)
+
+
 def test_run_all_goes_on_in_order_while_a_cell_waits_for_the_run(lab):
-    notebook = lab([SETUP, PANEL.replace("300_000", "40"), "run.wait()", "print(run.state, run.history[-1].step)"])
+    notebook = lab([TAUGHT, PANEL.replace("300_000", "40"), "run.wait()", "print(run.state, run.history[-1].step)"])
     assert notebook.text(3) == "finished 40\n"

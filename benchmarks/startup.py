@@ -1,0 +1,56 @@
+"""What the workbook costs before it teaches: importing kdlab, the doctor's report, and the whole lesson headless.
+
+Each runs in a fresh process, after torch has been imported there.
+
+    python benchmarks/startup.py [--short]      --short leaves the lesson's run out
+"""
+
+import argparse
+import subprocess
+import sys
+import time
+
+from provenance import ROOT, write
+from turns import figure, show
+
+ROOMS = "from kdlab import bank, data, devices, evaluation, latency, losses, models, training"
+CLOCK = "import torch, time; start = time.perf_counter(); {}; print(time.perf_counter() - start)"
+REPORT = f"""{ROOMS}
+import contextlib, io, time
+start = time.perf_counter()
+with contextlib.redirect_stdout(io.StringIO()):
+    from kdlab import doctor
+    doctor.report()
+print(time.perf_counter() - start)"""
+
+
+def seconds(code: str) -> float:
+    """What the code prints last, run by a fresh Python in the repository's root."""
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    return float(run.stdout.split()[-1])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--short", action="store_true")
+    short = parser.parse_args().short
+    seconds(CLOCK.format(ROOMS))  # from the disk into memory
+    imports, reports = [], []
+    for _ in range(3 if short else 9):
+        imports.append(seconds(CLOCK.format(ROOMS)))
+        reports.append(seconds(REPORT))
+    figures = {
+        "importing kdlab's rooms after torch": figure(imports, "seconds, at most", 0.15),
+        "the doctor's report after that": figure(reports, "seconds, at most", 3),
+    }
+    if not short:
+        start = time.perf_counter()
+        lesson = sorted(str(path) for path in (ROOT / "notebooks").glob("0*.ipynb"))
+        subprocess.run([sys.executable, "-m", "kdlab.workbook", *lesson], cwd=ROOT, check=True)
+        figures["the whole lesson headless"] = figure([(time.perf_counter() - start) / 60], "minutes, at most", 6)
+    show(figures)
+    print(write("startup", {"figures": figures}))
+
+
+if __name__ == "__main__":
+    main()

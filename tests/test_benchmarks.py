@@ -1,0 +1,84 @@
+"""The benchmarks compare what they say they compare: the same loss, the same batches, turns that are fair."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from kdlab import data, models
+from kdlab.losses import distillation_loss
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+sys.path.insert(0, str(BENCHMARKS))
+import bench  # noqa: E402
+import libraries  # noqa: E402
+import training_speed  # noqa: E402
+import turns  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def glyphs():
+    torch.set_num_threads(1)
+    return data.load("glyphs", train=turns.BATCH, test=10)  # one batch, so that every loop sees the same pictures
+
+
+def network(role):
+    torch.manual_seed(0)
+    return models.build(f"article-{role}", (3, 32, 32), 10)
+
+
+def first_loss(glyphs):
+    images = glyphs.normalize(glyphs.train.images)
+    with torch.no_grad():
+        return distillation_loss(
+            student_logits=network("student")(images), teacher_logits=network("teacher")(images),
+            labels=glyphs.train.labels, alpha=training_speed.ALPHA, temperature=training_speed.TEMPERATURE,
+        ).item()
+
+
+def test_the_tutorials_loop_starts_at_kdlabs_loss(glyphs):
+    batch = (glyphs.normalize(glyphs.train.images), glyphs.train.labels)
+    run = libraries.tutorial(network("teacher"), network("student"), [batch])
+    assert next(run) == pytest.approx(first_loss(glyphs), rel=1e-4)
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("torchdistill"), reason="torchdistill is not installed: pip install -e .[bench]")
+def test_torchdistill_starts_at_kdlabs_loss(glyphs):
+    pictures = torch.utils.data.TensorDataset(glyphs.normalize(glyphs.train.images), glyphs.train.labels)
+    run = libraries.torchdistill(network("teacher"), network("student"), pictures)
+    assert next(run) == pytest.approx(first_loss(glyphs), rel=1e-4)
+
+
+def test_the_usual_loop_sees_the_pictures_normalized_as_kdlab_does(glyphs):
+    pictures = training_speed.Pictures(glyphs.train.images, glyphs.train.labels)
+    pictures.transform = training_speed.to_tensor(glyphs)
+    image, label = pictures[3]
+    assert label == glyphs.train.labels[3]
+    assert torch.allclose(image, glyphs.normalize(glyphs.train.images[3:4])[0], atol=1e-5)
+
+
+def test_the_usual_loop_and_kdlabs_learn(glyphs):
+    for run in (training_speed.usual(network("student"), glyphs), training_speed.ours(network("student"), glyphs)):
+        losses = [step if isinstance(step, float) else step.loss for step, _ in zip(run, range(10))]
+        run.close()
+        assert losses[-1] < losses[0] < 3
+
+
+def test_every_contender_warms_up_and_takes_its_turn_first():
+    calls = []
+    contenders = {name: (lambda name=name: calls.append(name) or 7) for name in "abc"}
+    rates = turns.in_turns(contenders, 3)
+    assert "".join(calls) == "abc" + "abc" + "bca" + "cab"
+    assert all(len(found) == 3 and min(found) > 0 for found in rates.values())
+
+
+def test_a_ratio_is_taken_within_each_round():
+    assert turns.ratio([2.0, 9.0, 4.0], [1.0, 3.0, 4.0], goal=2) == {
+        "median": 2.0, "lowest": 1.0, "highest": 3.0, "unit": "times", "goal": 2}
+
+
+@pytest.mark.parametrize("name", bench.NAMES)
+def test_make_bench_runs_scripts_that_are_there_and_have_a_short_form(name):
+    assert "--short" in (BENCHMARKS / f"{name}.py").read_text()
