@@ -2,11 +2,12 @@
 
     python benchmarks/many_students.py [--short] [--rounds 5]
 
-The students: mlp-32 on the first 50 digits, 300 steps, all images in each step, their alphas and temperatures over a
-grid. The ways: `one by one` is kdlab.training.distil for each student; `vmap` is torch.func on the same stack; `at
-once` is kdlab.many.distil; all with the fused AdamW. Then wider students and a CNN, where the gain shrinks or is gone. Figures are CPU seconds of this process, with wall seconds
-beside them in the record; ratios are taken round by round. Memory is how far the peak of a forked process's resident
-set (getrusage's ru_maxrss) lies above that of the same way with one student. Writes results/many_students-MACHINE.json.
+The students: mlp-32 on the first 50 digits, 300 steps, all images in each step, their alphas and temperatures over
+a grid. The ways: `one by one` is kdlab.training.distil for each student; `vmap` is torch.func on the same stack;
+`at once` is kdlab.many.distil; all with the fused AdamW. Then wider students and a CNN, where the gain shrinks or
+is gone. Figures are CPU seconds of this process, with wall seconds beside them in the record; ratios are taken
+round by round. Memory is how far the peak of a forked process's resident set (getrusage's ru_maxrss) lies above
+that of the same way with one student. Writes results/many_students-MACHINE.json.
 """
 
 import argparse
@@ -107,7 +108,8 @@ def _grow(pipe, arguments, options) -> None:
     pipe.send(peak() - before)
 
 
-def compare(title: str, ways, name, count, dataset, stored, rounds, reference, memory=True, **options) -> dict:
+def compare(title: str, ways, name, count, dataset, stored, *, rounds, peaks, **options) -> dict:
+    reference = ways[0]
     found = {way: {"cpu_s": [], "wall_s": []} for way in ways}
     one_run(ways[-1], name, 2, dataset, stored, **options | {"steps": 2})  # the first call of all pays for its loading
     for turn in range(rounds):
@@ -120,16 +122,13 @@ def compare(title: str, ways, name, count, dataset, stored, rounds, reference, m
             ratios = [a / b for a, b in zip(found[reference][f"{clock}_s"], row[f"{clock}_s"])]
             row[f"times_faster_{clock}"] = dict(
                 zip(("median", "lowest", "highest"), (round(f(ratios), 2) for f in (statistics.median, min, max))))
-        row["peak_mb"] = peak_megabytes(way, name, count, dataset, stored, **options) if memory else None
+        row["peak_mb"] = peaks[way]
         faster = row["times_faster_cpu"]
         print(f"{title:34}{count:>9}  {way:18}{statistics.median(row['cpu_s']):9.3f}"
               f"{faster['median']:9.1f}x  [{faster['lowest']:.1f}, {faster['highest']:.1f}]"
               + (f"{row['peak_mb']:10.1f}" if row["peak_mb"] is not None else ""), flush=True)
-    return {"title": title, "student": name, "students": count, **options_of(options), "ways": found}
-
-
-def options_of(options: dict) -> dict:
-    return {"images": len(options["indices"]), "steps": options["steps"]}
+    sizes = {"images": len(options["indices"]), "steps": options["steps"]}
+    return {"title": title, "student": name, "students": count, **sizes, "reference": reference, "ways": found}
 
 
 def main() -> None:
@@ -137,21 +136,22 @@ def main() -> None:
     parser.add_argument("--short", action="store_true", help="under a minute: fewer students, two rounds")
     parser.add_argument("--rounds", type=int, default=5, help="how often each way is timed, in turn")
     options = parser.parse_args()
-    rounds, few = 2 if options.short else options.rounds, torch.arange(50)
-    digits = prepared("digits", "mlp-512-512")
+    rounds, few, short = 2 if options.short else options.rounds, torch.arange(50), options.short
+    digits, glyphs = prepared("digits", "mlp-512-512"), prepared("glyphs", "cnn-8-16-16", train=200, test=10)
+    plans = [
+        (("mlp-32, 50 digits, 300 steps", list(WAYS), "mlp-32", count, *digits), dict(steps=300, indices=few))
+        for count in ((5, 25) if short else (1, 5, 25, 100))
+    ]
+    for name, images in [("mlp-128", 50), ("mlp-512-512", 50), ("mlp-512-512", 1000)][: 1 if short else 3]:
+        pair = (f"{name}, {images} digits", ["one by one", "at once"], name, 25, *digits)
+        plans.append((pair, dict(steps=10, indices=torch.arange(images))))
+    cnn = ("cnn-8-16-16, 50 glyphs", ["one by one", "vmap"], "cnn-8-16-16", 5 if short else 25, *glyphs)
+    plans.append((cnn, dict(steps=5 if short else 20, indices=few)))
+
+    # Before all timing: what an earlier run has given back to this process's heap would hide a later one's memory.
+    peaks = [{way: peak_megabytes(way, *plan[2:], **given) for way in plan[1]} for plan, given in plans]
     print(f"{'':34}{'students':>9}  {'way':18}{'CPU s':>9}{'faster':>10}  [lowest, highest]  peak MB")
-    rows = []
-    for count in (5, 25) if options.short else (1, 5, 25, 100):
-        rows.append(compare("mlp-32, 50 digits, 300 steps", list(WAYS), "mlp-32", count, *digits, rounds, "one by one", steps=300,
-                            indices=few))
-    pair = ["one by one", "at once"]
-    wider = [("mlp-128", 50), ("mlp-512-512", 50), ("mlp-512-512", 1000)][: 1 if options.short else 3]
-    for name, images in wider:
-        rows.append(compare(f"{name}, {images} digits", pair, name, 25, *digits, rounds, pair[0], steps=10,
-                            indices=torch.arange(images)))
-    glyphs = prepared("glyphs", "cnn-8-16-16", train=200, test=10)
-    rows.append(compare("cnn-8-16-16, 50 glyphs", ["one by one", "vmap"], "cnn-8-16-16", 5 if options.short else 25,
-                        *glyphs, rounds, pair[0], steps=5 if options.short else 20, indices=few))
+    rows = [compare(*plan, rounds=rounds, peaks=peak, **given) for (plan, given), peak in zip(plans, peaks)]
     figures = {
         f"{row['title']}, {row['students']} students: {way} / one by one":
             row["ways"][way]["times_faster_cpu"] | {"unit": "times, CPU seconds", "goal": 6 if way == "at once" and row["student"] == "mlp-32" and row["students"] == 25 else None}

@@ -23,7 +23,7 @@ def how(student: nn.Module, images: int) -> tuple[str, str]:
     """Which way is faster for students of this kind, and why.
 
     Measured on one thread with 25 students: at once 6 to 20 times faster below a million multiply-adds a step, 1.4 times
-    at 15 million, 0.9 times at 300 million; for CNNs torch.func.vmap gave 0.8 to 1.3 times the speed of one by one.
+    at 15 million, 0.8 times at 300 million; for CNNs torch.func.vmap gave 0.8 to 1.3 times the speed of one by one.
 
     Args:
         student: one of them.
