@@ -104,7 +104,7 @@ def figure(peaks: Peaks, groups: Mapping[str, Iterable[tuple[float, float, str]]
     groups = {name: list(entries) for name, entries in groups.items()}
     everything = [x for entries in groups.values() for x, _, _ in entries] + [peaks.gflops / peaks.memory]
     low, high = min(everything) / 2, max(everything) * 4
-    ax = (drawn := Figure(figsize=(8, 4.8), layout="constrained")).subplots()
+    ax = (drawn := Figure(figsize=(8, 4.8), dpi=80, layout="constrained")).subplots()
     across = np.geomspace(low, high, 200)
     for name, cached, line in (("cache", True, "--"), ("memory", False, "-")):
         speed = f"{peaks.cache if cached else peaks.memory:.0f} GB/s"
