@@ -64,7 +64,7 @@ def main() -> None:
     recipe = RECIPES[given.recipe]
     torch.set_num_threads(1)
     start = time.process_time()
-    cifar = data.load(given.data)
+    cifar = dataclasses.replace(data.load(given.data), mirrored=True)  # photographs may be flipped
     seconds: dict[str, float | list[float]] = {"load": time.process_time() - start}
 
     def run(name: str, seed: int, epochs: int, images: int, alpha: float, temperature: float, **options):
