@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from kdlab.exports import Unavailable
+
 SQUARE = dict(kernel_size=(3, 3), stride=(1, 1), padding=(1, 1), dilation=(1, 1), groups=1)
 
 
@@ -42,7 +44,7 @@ def chain(model: nn.Module) -> list[Layer]:
         Its layers in order; the last one is a matrix without a ReLU and gives the logits.
 
     Raises:
-        ValueError: another kind of model, or weights that are not finite.
+        Unavailable: another kind of model. ValueError: weights that are not finite.
     """
     rest = list(copy.deepcopy(model).cpu().float().eval()) if isinstance(model, nn.Sequential) else [model]
     rest = [module for module in rest if not isinstance(module, (nn.Flatten, nn.Dropout))]
@@ -61,7 +63,7 @@ def chain(model: nn.Module) -> list[Layer]:
         fits = relu == bool(rest) and (isinstance(module, nn.Linear) or (square and relu))  # the last one gives logits
         if not fits or (pool and (pool.kernel_size, pool.stride) != (2, 2)):
             known = "mlp-…, cnn-…, and the pairs of the article and the tutorial"
-            raise ValueError(f"{type(module).__name__} at this place cannot be translated; {known} can")
+            raise Unavailable(f"{type(module).__name__} at this place cannot be translated; {known} can")
         bias = torch.zeros(len(module.weight)) if module.bias is None else module.bias.detach()
         if not (module.weight.isfinite().all() and bias.isfinite().all()):
             raise ValueError(f"weights must be finite, those of layer {len(layers)}, {module}, are not")

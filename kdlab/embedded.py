@@ -54,7 +54,7 @@ def source(model: nn.Module, shape: tuple[int, int, int], calibration: Tensor | 
         calibration: float (n, *shape), real images, normalized as those to come; None for float32.
 
     Raises:
-        ValueError: a layer that has no C here, weights or images that are not finite, or a layer too wide for int32.
+        Unavailable: a layer that has no C here, or one too wide for int32. ValueError: weights or images that are not finite.
 
     Source: Jacob et al. 2018, arXiv:1712.05877, section 2.2, for the fixed-point multiplication.
     """
@@ -120,7 +120,7 @@ def build(model: nn.Module, example: Tensor, calibration: Tensor | None = None) 
         at once: the buffers are static.
 
     Raises:
-        Unavailable: no compiler is here. ValueError: as in `source`.
+        Unavailable: no compiler is here, or as in `source`. ValueError: as in `source`.
     """
     with tempfile.TemporaryDirectory() as folder:
         save(model, example, calibration, folder)
@@ -128,14 +128,36 @@ def build(model: nn.Module, example: Tensor, calibration: Tensor | None = None) 
 
 
 def save(model: nn.Module, example: Tensor, calibration: Tensor | None, folder: str | Path) -> None:
-    """Writes student.c into a folder and compiles it there to student.so, for `load`; see `build`."""
+    """Leaves the compiled student.so and its header student.h in a folder, for `load`; see `build`.
+
+    Raises:
+        Unavailable: as in `build`, and for more weights than a microcontroller's flash holds.
+    """
+    if (weights := sum(tensor.numel() for tensor in model.parameters())) > 500_000:
+        raise Unavailable(f"a microcontroller's flash holds about 500,000 weights, and this model has {weights:,}")
     text = source(model, tuple(example.shape[1:]), calibration)
     _run([*_compiler(), *FLAGS, "-shared", "-fPIC", "student.c", "-o", "student.so"], folder, text)
+    Path(folder, "student.h").write_text(re.search(r"^void student_run.*;\n", text, re.MULTILINE)[0], encoding="utf-8")
+    Path(folder, "student.c").unlink()
+
+
+def save_float(model: nn.Module, example: Tensor, calibration: Tensor | None, folder: str | Path) -> None:
+    """`save` for float32, whatever images are at hand."""
+    save(model, example, None, folder)
+
+
+def lacks(device: torch.device) -> str:
+    """Why this cannot run on a device of this machine, or an empty text."""
+    try:
+        _compiler()
+    except Unavailable as reason:
+        return str(reason)
+    return "" if device.type == "cpu" else f"it runs on the CPU, not on {device}"
 
 
 def load(folder: str | Path, example: Tensor) -> Callable[[Tensor], Tensor]:
     """The function that `save` left in a folder; see `build`."""
-    shape, text = tuple(example.shape[1:]), Path(folder, "student.c").read_text(encoding="utf-8")
+    shape, text = tuple(example.shape[1:]), Path(folder, "student.h").read_text(encoding="utf-8")
     run, classes = ctypes.CDLL(str(Path(folder, "student.so"))).student_run, int(re.search(r"logits\[(\d+)\]", text)[1])
     run.argtypes, run.restype = [ctypes.c_void_p, ctypes.c_void_p], None
 
@@ -166,7 +188,7 @@ def _int8_tables(layers: list[Layer], calibration: Tensor) -> tuple[float, list[
     unit = peak / 127  # of the layer's input
     for i, layer in enumerate(layers):
         if (fan_in := layer.weight[0].numel()) > 65_536:
-            raise ValueError(f"int32 holds sums of up to 65,536 products of int8, a layer here has {fan_in}")
+            raise Unavailable(f"int32 holds sums of up to 65,536 products of int8, a layer here has {fan_in}")
         weight, bias = layer.weight.double().flatten(1), layer.bias.double()
         # the second bound keeps a bias below 2^30 where a channel has hardly any weights
         units = torch.maximum(weight.abs().amax(1) / 127, bias.abs() / unit / 2**30).clamp_min(1e-30)  # (out,)

@@ -22,7 +22,7 @@ Call = Callable[[Tensor], Tensor]  # images (batch, channels, height, width) →
 
 
 class Unavailable(RuntimeError):
-    """A runtime cannot run on this machine; the message is one sentence that says why, or what to install."""
+    """A runtime cannot run here, or not this model; the message is one sentence that says why, or what to install."""
 
 
 def missing(extra: str, *modules: str) -> str:
@@ -102,16 +102,14 @@ def onnx_load(folder: Path, example: Tensor) -> Call:
 
 def openvino_save(model: nn.Module, example: Tensor, calibration: Tensor | None, folder: Path) -> None:
     """By way of ONNX, because OpenVINO's own way from a module goes through torch's deprecated trace."""
-    import openvino
-
-    openvino.save_model(_read_onnx(model, example, folder), folder / "model.xml", compress_to_fp16=False)
+    _openvino().save_model(_read_onnx(model, example, folder), folder / "model.xml", compress_to_fp16=False)
 
 
 def openvino_int8_save(model: nn.Module, example: Tensor, calibration: Tensor, folder: Path) -> None:
     """NNCF's post-training quantization, weights in 7 bits as in `onnx_int8_save`."""
+    openvino = _openvino()
     with quiet():
         import nncf
-        import openvino
         import rich
         from nncf.quantization.advanced_parameters import AdvancedQuantizationParameters, OverflowFix
 
@@ -125,10 +123,8 @@ def openvino_int8_save(model: nn.Module, example: Tensor, calibration: Tensor, f
 
 
 def _read_onnx(model: nn.Module, example: Tensor, folder: Path):
-    import openvino
-
     written = to_onnx(model, example, folder / "float.onnx")
-    read = openvino.Core().read_model(written.read_bytes())
+    read = _openvino().Core().read_model(written.read_bytes())
     written.unlink()
     return read
 
@@ -137,21 +133,25 @@ def openvino_load(precision: str) -> Callable[[Path, Tensor], Call]:
     """A load that computes in "f32" or "bf16"."""
 
     def load(folder: Path, example: Tensor) -> Call:
-        import openvino
-
         options = {"INFERENCE_NUM_THREADS": torch.get_num_threads(), "INFERENCE_PRECISION_HINT": precision}
         options |= {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": 1}
-        request = openvino.Core().compile_model(folder / "model.xml", "CPU", options).create_infer_request()
+        request = _openvino().Core().compile_model(folder / "model.xml", "CPU", options).create_infer_request()
         return lambda images: torch.from_numpy(request.infer([images.numpy()], share_inputs=True)[0])
 
     return load
 
 
 def openvino_bf16_missing(device: torch.device) -> str:
+    has = _openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return "" if "BF16" in has else f"OpenVINO finds no bf16 on this CPU, only {', '.join(has[:2])}; it would use FP32"
+
+
+def _openvino():
+    """OpenVINO, whose telemetry would otherwise report each import and each quantization over the network."""
+    sys.modules.setdefault("openvino_telemetry", None)  # as if that package were not installed
     import openvino
 
-    has = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    return "" if "BF16" in has else f"OpenVINO finds no bf16 on this CPU, only {', '.join(has[:2])}; it would use FP32"
+    return openvino
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ Translating and lowering only; it runs here on JAX's CPU. Nothing in this file h
 """
 
 import math
+import os
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -28,7 +29,7 @@ def student(model: nn.Module) -> tuple[Callable, list[dict]]:
         classes), for jax.jit, grad and vmap; parameters are numpy arrays, one dict for each layer.
 
     Raises:
-        Unavailable: JAX is not installed. ValueError: a layer that cannot be translated.
+        Unavailable: JAX is not installed, or a layer that cannot be translated.
     """
     jax, layers = _jax(), chain(model)
     exact = dict(precision=jax.lax.Precision.HIGHEST)  # otherwise a TPU multiplies in bfloat16, without a word
@@ -104,11 +105,17 @@ def save(model: nn.Module, example: Tensor, calibration: Tensor | None, folder: 
 
 
 def load(folder: str | Path, example: Tensor) -> Callable[[Tensor], Tensor]:
-    """The function that `save` left in a folder."""
+    """The function that `save` left in a folder, on as many threads as torch has now.
+
+    Raises:
+        Unavailable: JAX is not installed, or has already begun with another number of threads, for this whole process.
+    """
     jax = _jax()
+    if (wanted := torch.get_num_threads()) != _threads[0]:
+        raise Unavailable(f"JAX has {_threads[0]} threads for this whole process, and {wanted} were asked for")
     program = jax.export.deserialize(bytearray(Path(folder, "student.stablehlo").read_bytes()))
     run, cpu = jax.jit(program.call), jax.devices("cpu")[0]
-    return lambda images: torch.from_dlpack(run(jax.device_put(images.detach().cpu().float().numpy(), cpu)))
+    return lambda images: torch.from_dlpack(run(jax.device_put(images.detach().cpu().float().numpy(), cpu)).block_until_ready())
 
 
 def _jax():
@@ -117,4 +124,12 @@ def _jax():
     except ImportError:
         line = "python -m pip install -c constraints.txt -e '.[jax]'"
         raise Unavailable(f"jax is not installed; in the repository: {line}") from None
+    if not _threads:  # JAX's CPU asks this variable for its number of threads, once
+        before, os.environ["NPROC"] = os.environ.get("NPROC"), str(torch.get_num_threads())
+        jax.devices("cpu")
+        _threads.append(torch.get_num_threads())
+        os.environ.pop("NPROC") if before is None else os.environ.update(NPROC=before)
     return jax
+
+
+_threads: list[int] = []  # that JAX began with, once it has

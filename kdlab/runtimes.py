@@ -1,7 +1,7 @@
 """The runtimes: one trained model on many tool chains and settings, each a file and a way to load it, behind one interface.
 
-How a file is written and loaded stands in settings.py (torch's own ways), exports.py and mobile.py; what is timed and
-compared is decided elsewhere.
+How a file is written and loaded stands in settings.py (torch's own ways), exports.py, mobile.py, jaxport.py and embedded.py;
+what is timed and compared is decided elsewhere.
 """
 
 import copy
@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 import torch
 from torch import Tensor, nn
 
-from kdlab import exports, mobile, settings
+from kdlab import embedded, exports, jaxport, mobile, settings
 from kdlab.exports import Call, Unavailable, missing, to_onnx
 
 __all__ = ["RUNTIMES", "Program", "Runtime", "Unavailable", "at_hand", "cold_start", "logits", "to_onnx"]
@@ -78,7 +78,7 @@ class Runtime:
             A Program, for as many threads as torch has now. What it does to the images is part of its time.
 
         Raises:
-            Unavailable: this machine cannot run it. ValueError: int8 without calibration images.
+            Unavailable: this machine cannot run it, or it cannot run this model. ValueError: int8 without calibration images.
         """
         if reason := self.missing(example.device):
             raise Unavailable(reason)
@@ -120,6 +120,9 @@ RUNTIMES: Mapping[str, Runtime] = {
         "phones and boards: TensorFlow Lite's heir", mobile.litert_save, mobile.litert_load, extra="litert",
         modules=("ai_edge_litert",), fixed_batch=True, lacks=mobile.litert_missing,
     ),
+    "jax": Runtime("what is lowered for a TPU, by XLA on the CPU", jaxport.save, jaxport.load, extra="jax", modules=("jax",)),
+    "bare C": Runtime("no operating system: one C file, one thread", embedded.save_float, embedded.load, lacks=embedded.lacks),
+    "bare C int8": Runtime("the same, quantized", embedded.save, embedded.load, "int8", lacks=embedded.lacks),
 }
 
 

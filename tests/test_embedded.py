@@ -293,13 +293,13 @@ def test_writing_c_leaves_the_model_as_it_was():
 
 def test_what_has_no_c_is_refused_by_name():
     shape = (3, 32, 32)
-    with pytest.raises(ValueError, match="ResNet at this place cannot be translated; mlp-"):
+    with pytest.raises(Unavailable, match="ResNet at this place cannot be translated; mlp-"):
         embedded.source(models.build("resnet8", shape, 10), shape)
-    with pytest.raises(ValueError, match="Conv2d at this place"):
+    with pytest.raises(Unavailable, match="Conv2d at this place"):
         embedded.source(nn.Sequential(nn.Conv2d(3, 4, 5), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 784, 2)), shape)
-    with pytest.raises(ValueError, match="Linear at this place"):  # two matrices without a ReLU between them
+    with pytest.raises(Unavailable, match="Linear at this place"):  # two matrices without a ReLU between them
         embedded.source(nn.Sequential(nn.Flatten(), nn.Linear(3072, 4), nn.Linear(4, 2)), shape)
-    with pytest.raises(ValueError, match="Conv2d at this place"):  # no logits at its end
+    with pytest.raises(Unavailable, match="Conv2d at this place"):  # no logits at its end
         embedded.source(nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU()), shape)
 
 

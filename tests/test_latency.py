@@ -175,7 +175,8 @@ def test_a_sweep_takes_each_runtime_by_name_and_leaves_the_model_alone():
     names = [name for name, reason in latency.RUNTIMES.items() if name not in SLOW]
     rows = sweep({"m": model}, (3, 8, 8), batches=(2,), variants=names, **QUICK)
     assert [row.variant for row in rows] == names and all(bool(row.timing) != bool(row.skipped) for row in rows)
-    assert all(row.skipped == latency.RUNTIMES[row.variant].missing() for row in rows)
+    reasons = {row.variant: row.skipped for row in rows if row.skipped != latency.RUNTIMES[row.variant].missing()}
+    assert set(reasons) <= {"jax", "bare C", "bare C int8"} and all("cannot be translated" in why or "threads for" in why for why in reasons.values())
     assert model.training and model[0].weight.is_contiguous(), "mode or memory format changed"
 
 

@@ -5,6 +5,7 @@ Those whose extra is not installed are skipped with the line that installs it.
 
 import copy
 import functools
+import os
 import subprocess
 import sys
 
@@ -254,6 +255,46 @@ def test_importing_the_runtimes_imports_none_of_their_libraries():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_nothing_is_reported_over_the_network(tmp_path):
+    """OpenVINO and NNCF would: in a process of their own, because NNCF keeps still under pytest by itself."""
+    if reason := RUNTIMES["openvino int8"].missing():
+        pytest.skip(reason)
+    code = (
+        "import sys, urllib.request, torch, os\n"
+        "os.fork = urllib.request.urlopen = lambda *a, **k: os._exit(7)\n"
+        "from kdlab import runtimes\n"
+        "image = torch.randn(4, 1, 8, 8)\n"
+        "runtimes.at_hand(), runtimes.RUNTIMES['openvino int8'].build(torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.Flatten()), image, image)\n"
+        "sys.exit(any(name.startswith('openvino_telemetry') and module for name, module in sys.modules.items()))\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("NNCF", "CI"))} | {"HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert not list(tmp_path.rglob("*openvino*")) and not list(tmp_path.rglob("*_cid"))
+
+
+def test_jax_refuses_another_number_of_threads_and_bare_c_too_many_weights():
+    image, before = torch.zeros(1, 1, 8, 8), torch.get_num_threads()
+    model = models.build("mlp-32", (1, 8, 8), 10)
+    if not RUNTIMES["jax"].missing():
+        build("jax", model, image)
+        try:
+            torch.set_num_threads(before + 1)
+            with pytest.raises(Unavailable, match=f"JAX has {before} threads for this whole process, and {before + 1} were"):
+                RUNTIMES["jax"].build(model, image)
+        finally:
+            torch.set_num_threads(before)
+    with pytest.raises(Unavailable, match="holds about 500,000 weights, and this model has 1,186,986"):
+        build("bare C", models.build("tutorial-teacher", (3, 32, 32), 10), torch.zeros(1, 3, 32, 32))
+
+
+@pytest.mark.parametrize("name", ["jax", "bare C", "bare C int8"])
+def test_a_model_that_cannot_be_translated_is_unavailable_in_one_sentence(name):
+    image = torch.zeros(1, 3, 32, 32)
+    with pytest.raises(Unavailable, match="cannot be translated|is not installed|is not here"):
+        RUNTIMES[name].build(models.build("resnet8", (3, 32, 32), 10), image, image)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
