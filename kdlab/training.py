@@ -208,8 +208,10 @@ def finish(stepper: Iterable[Step], total: int | None = None) -> list[Step]:
     history: list[Step] = []
     quiet = bool(os.environ.get("TQDM_DISABLE"))  # tqdm's own variable, which its notebook bar does not read
     try:
-        for step in tqdm(stepper, total=total, delay=2, mininterval=0.5, leave=False, unit="step", disable=quiet):
-            history.append(step)
+        with tqdm(total=total, delay=2, mininterval=0.5, leave=False, unit="step", disable=quiet) as bar:
+            for step in stepper:
+                history.append(step)
+                bar.update(step.step - bar.n)  # not every step need be recorded
     except KeyboardInterrupt as stop:
         done = stop.args[0] if stop.args else history[-1].step if history else 0
         print(f"stopped after step {done}; the model keeps that state")

@@ -1,5 +1,10 @@
 """Devices: what is here, what is refused, and settings that are put back."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
@@ -76,3 +81,20 @@ def test_each_fast_setting_can_be_switched_off(monkeypatch):
     assert (settings.channels_last, settings.autocast, settings.fused) == (False, None, False)
     assert all(line.endswith("off, switched off") for line in settings.reasons)
     assert devices.fast(model, "cpu").autocast == torch.bfloat16
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="huge pages are asked for on Linux")
+def test_large_tensors_lie_in_huge_pages_unless_switched_off():
+    pages = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+    if not pages.exists() or "[madvise]" not in pages.read_text():
+        pytest.skip("this kernel gives huge pages to everyone or to no one")
+    code = (
+        "import resource, torch, kdlab.devices; faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt; "
+        "before = faults(); torch.ones(32_000_000); print(faults() - before)"
+    )
+    found = {}
+    for value in ("1", "0", None):
+        environment = {name: text for name, text in os.environ.items() if name != "THP_MEM_ALLOC_ENABLE"}
+        environment |= {} if value is None else {"THP_MEM_ALLOC_ENABLE": value}
+        found[value] = int(subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True).stdout)
+    assert found["0"] > 30_000 and max(found["1"], found[None]) < 10_000, found  # 128 MB are 31,250 pages of 4 kB
