@@ -43,7 +43,7 @@ test: .venv/installed     ## run all tests, then the workbook, then compare ever
 	$(VENV)/python -m pytest -n 2 --dist loadfile tests --ignore tests/browser --ignore tests/test_runtimes.py
 	$(VENV)/python -m pytest tests/browser
 	$(VENV)/python -m pytest tests/test_runtimes.py
-	$(VENV)/python -m kdlab.workbook
+	$(VENV)/python -m kdlab.workbook --jobs 2
 	TQDM_DISABLE=1 $(VENV)/python -m pytest -n 2 --dist loadscope --nbval --nbval-current-env --nbval-sanitize-with tests/sanitize.cfg $(NOTEBOOKS) $(LESSON:notebooks/%=build/%)
 
 test-ipykernel6: .venv-ipykernel6/installed     ## the steering tests on ipykernel 6.31, in .venv-ipykernel6 beside .venv

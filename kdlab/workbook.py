@@ -6,6 +6,8 @@ What a notebook teaches and checks stays in the notebook; here are only running,
 import argparse
 import ast
 import base64
+import contextlib
+import functools
 import io
 import logging
 import os
@@ -13,6 +15,7 @@ import re
 import sys
 import textwrap
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import nbformat
@@ -123,10 +126,13 @@ def main(argv: list[str] | None = None) -> int:
                         help="a value for the parameters cell; every notebook that runs must have that name")
     parser.add_argument("--output", type=Path, default=Path("build"), help="folder for copies and pages (build)")
     parser.add_argument("--in-place", action="store_true", help="write the outputs into the notebooks themselves")
+    parser.add_argument("--jobs", type=int, default=1, help="notebooks at a time (1, so that none disturbs another's clock)")
     given = parser.parse_args(argv)
     notebooks = given.notebooks or sorted(Path("notebooks").glob("*.ipynb"))
     if not notebooks:
         parser.error("no notebook named, and none in notebooks/: run this in the repository, or name a notebook")
+    if given.jobs < 1:
+        parser.error(f"--jobs must be >= 1, got {given.jobs}")
     if given.in_place and given.parameters:
         parser.error("--in-place writes the outputs of the default parameters, so it takes no -p")
     for notebook in notebooks:
@@ -141,15 +147,12 @@ def main(argv: list[str] | None = None) -> int:
     os.environ["TQDM_DISABLE"] = "1"  # a bar that nobody watches would stay in the outputs
     if not given.in_place:
         given.output.mkdir(parents=True, exist_ok=True)
+    attempt = functools.partial(_attempt, folder=None if given.in_place else given.output, parameters=parameters)
     results = []
-    for number, notebook in enumerate(notebooks, 1):
-        start, verdict = time.perf_counter(), "passed"
-        try:
-            refresh(notebook) if given.in_place else execute(notebook, given.output, parameters)
-        except Exception as error:  # one notebook's failure, of whatever kind, must not stop the others
-            verdict = "failed: " + _reason(error)
-        results.append((notebook.name, time.perf_counter() - start, verdict))
-        print(f"[{number}/{len(notebooks)}] {results[-1][0]}: {verdict}, {results[-1][1]:.1f} s", flush=True)
+    with ProcessPoolExecutor(given.jobs) if given.jobs > 1 else contextlib.nullcontext() as pool:
+        for notebook, (seconds, verdict) in zip(notebooks, (pool.map if pool else map)(attempt, notebooks)):
+            results.append((notebook.name, seconds, verdict))
+            print(f"[{len(results)}/{len(notebooks)}] {notebook.name}: {verdict}, {seconds:.1f} s", flush=True)
     width = max(len(name) for name, _, _ in results)
     print(f"\n{'notebook':{width}}  seconds  verdict")
     for name, seconds, verdict in results:
@@ -157,6 +160,15 @@ def main(argv: list[str] | None = None) -> int:
     if not given.in_place:
         print(f"Executed copies and pages: {given.output}/")
     return 0 if all(verdict == "passed" for _, _, verdict in results) else 1
+
+
+def _attempt(notebook: Path, folder: Path | None, parameters: dict) -> tuple[float, str]:
+    start, verdict = time.perf_counter(), "passed"
+    try:
+        execute(notebook, folder, parameters) if folder else refresh(notebook)
+    except Exception as error:  # one notebook's failure, of whatever kind, must not stop the others
+        verdict = "failed: " + _reason(error)
+    return time.perf_counter() - start, verdict
 
 
 def _value(text: str) -> object:

@@ -46,7 +46,7 @@ def test_a_passed_parameter_changes_the_result(lesson, tmp_path, capsys):
     assert "[1/1] 00_lesson.ipynb: passed" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("extra", [[], ["--in-place"]])
+@pytest.mark.parametrize("extra", [[], ["--in-place"], ["--jobs", "2"]])
 def test_one_failing_notebook_gives_1_and_the_others_still_run(tmp_path, capsys, extra):
     bad = write(tmp_path / "a_bad.ipynb", "1 / 0", "print('not reached')")
     good = write(tmp_path / "b_good.ipynb", "print('reached')")
@@ -56,7 +56,7 @@ def test_one_failing_notebook_gives_1_and_the_others_still_run(tmp_path, capsys,
     out = capsys.readouterr().out
     assert "[1/2] a_bad.ipynb: failed: ZeroDivisionError: division by zero" in out
     assert "[2/2] b_good.ipynb: passed" in out
-    if extra:
+    if "--in-place" in extra:
         assert bad.read_text() == before
         assert outputs(good) == "reached\n"
     else:
@@ -71,6 +71,7 @@ def test_one_failing_notebook_gives_1_and_the_others_still_run(tmp_path, capsys,
         (["-p", "alhpa", "1"], "which has seed, alpha, temperature, dataset"),
         (["-p", "alpha", "1", "--in-place"], "takes no -p"),
         (["missing.ipynb"], "missing.ipynb is not there"),
+        (["--jobs", "0"], "--jobs must be >= 1, got 0"),
     ],
 )
 def test_wrong_arguments_are_refused_before_anything_runs(lesson, tmp_path, capsys, arguments, sentence):
