@@ -51,7 +51,7 @@ test-ipykernel6: .venv-ipykernel6/installed     ## the steering tests on ipykern
 
 dashboard: .venv/installed     ## the panels of 02, 03 and 04 for a lecture, without code (voila); the first picture takes a minute
 	$(PIP) -e '.[dashboard]'
-	$(VENV)/python -m voila notebooks --ExecutePreprocessor.timeout=600 $(ARGS)
+	TQDM_DISABLE=1 $(VENV)/python -m voila notebooks --ExecutePreprocessor.timeout=600 $(ARGS)
 
 bench: .venv/installed     ## all benchmarks in a short form, and one table of ratios; under ten minutes on two cores
 	$(PIP) -e '.[bench]'
