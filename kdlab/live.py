@@ -245,7 +245,7 @@ def _latencies(rows: Sequence[latency.Row]) -> Figure:
         curve = sorted({row.batch: row.milliseconds / row.batch for row, (s, _) in zip(rows, named) if s == setting}.items())
         style = dict(color=plots.COLORS[kind % 7], marker=plots.MARKERS[kind % 7], linestyle=plots.LINES[kind % 4])
         bottom.plot(*zip(*curve), label=setting, linewidth=2, markersize=8, **style)
-    bottom.set(title="Milliseconds per image: where curves cross, the choice changes", xlabel="batch size",
+    bottom.set(title="Where curves cross, the choice changes", xlabel="batch size",
                ylabel="milliseconds per image", yscale="log")
     bottom.set_xscale("log", base=2)
     bottom.set_xticks(ticks := sorted({row.batch for row in rows}), [str(tick) for tick in ticks])
