@@ -11,16 +11,23 @@ The recipes:
               an hour on one core without bfloat16
 One thread; `cpu_seconds` count the processor's time, which other work on the machine does not lengthen much.
 The teacher is asked once, through the bank.
+
+    python benchmarks/cifar10.py --data folder:PATH --recipe tutorial --usual 60
+
+times 60 steps of the usual loop (training_speed.py has it) for each of the three networks on the same images, and computes
+from them what the whole experiment would take with it; for an idle machine, since its loader's processes work beside it.
 """
 
 import argparse
 import dataclasses
 import functools
+import statistics
 import time
 from collections.abc import Callable
 
 import torch
 from provenance import write
+from training_speed import usual
 
 from kdlab import bank, data, devices, models
 from kdlab.evaluation import evaluate, paired_difference
@@ -60,11 +67,15 @@ def main() -> None:
     parser.add_argument("--data", required=True, help="cifar10 or folder:PATH")
     parser.add_argument("--recipe", default="article", choices=RECIPES)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--usual", type=int, metavar="STEPS", help="time the usual loop instead, this many steps of it")
     given = parser.parse_args()
     recipe = RECIPES[given.recipe]
     torch.set_num_threads(1)
     start = time.process_time()
     cifar = dataclasses.replace(data.load(given.data), mirrored=True)  # photographs may be flipped
+    if given.usual:
+        print(_usual(cifar, given))
+        return
     seconds: dict[str, float | list[float]] = {"load": time.process_time() - start}
 
     def run(name: str, seed: int, epochs: int, images: int, alpha: float, temperature: float, **options):
@@ -109,6 +120,28 @@ def main() -> None:
         "gains_points": {name: dict(zip(("mean", "low", "high", "wins"), gain)) for name, gain in gains.items()},
         "cpu_seconds": seconds,
     }))
+
+
+def _usual(cifar: data.Dataset, given: argparse.Namespace):
+    """Writes what the usual loop takes on a part of the training, and on all of it if the rest goes as fast."""
+    recipe, seconds = RECIPES[given.recipe], {}
+    teacher, student = (models.build(name, cifar.shape, len(cifar.classes)) for name in (recipe.teacher, recipe.student))
+    for task, model, asked in (("teacher", teacher, None), ("alone", student, None), ("distilled", student, teacher.eval())):
+        loop, seconds[task] = usual(model, cifar, asked), []
+        for _ in range(3):  # its first pictures are loaded beside each other before they are needed
+            next(loop)
+        for _ in range(given.usual):
+            start = time.perf_counter()
+            next(loop)
+            seconds[task].append(time.perf_counter() - start)
+        loop.close()
+        print(f"{task}: {statistics.mean(seconds[task]):.3f} s a step, median {statistics.median(seconds[task]):.3f}", flush=True)
+    steps = recipe.epochs * (len(cifar.train) // BATCH)
+    return write(f"cifar10-{given.recipe}-usual", {
+        "images": len(cifar.train), "steps_timed": given.usual, "steps_of_each": steps, "threads": 1, "workers": 2,
+        "seconds_per_step": {task: statistics.mean(values) for task, values in seconds.items()},
+        "computed_seconds": {task: steps * statistics.mean(values) for task, values in seconds.items()},
+    })
 
 
 if __name__ == "__main__":
