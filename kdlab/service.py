@@ -22,9 +22,8 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 
-from kdlab import models
+from kdlab import checkpoints, models
 from kdlab.data import Dataset
-from kdlab.training import load_checkpoint, save_checkpoint
 
 LIMIT = 4096  # bytes of a request's body; more is refused with 413 ...
 WALL = 2**20  # ... and from here on the connection is closed before the body is read
@@ -64,7 +63,7 @@ class Service:
         job = dict(name=name, shape=dataset.shape, classes=len(dataset.classes), batch=batch, wait=wait,
                    pending=pending, pause=pause, mean=dataset.mean.tolist(), std=dataset.std.tolist())
         with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as said:
-            save_checkpoint(teacher, job.setdefault("weights", os.path.join(folder, "teacher.safetensors")))
+            checkpoints.save(teacher, job.setdefault("weights", os.path.join(folder, "teacher.safetensors")))
             command = [sys.executable, "-P", "-m", "kdlab.service", json.dumps(job)]  # -P: not what lies in this folder
             pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said)
             environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
@@ -176,7 +175,7 @@ class _Handler(RequestHandler):
 async def _serve(job: dict) -> None:
     shape = tuple(job["shape"])
     torch.set_num_threads(1)
-    model = load_checkpoint(models.build(job["name"], shape, job["classes"]), job["weights"]).eval()
+    model = checkpoints.load(models.build(job["name"], shape, job["classes"]), job["weights"]).eval()
     mean, std = (255 * torch.tensor(job[key]).view(-1, 1, 1) for key in ("mean", "std"))
 
     @torch.inference_mode()

@@ -1,4 +1,4 @@
-"""One training loop as a generator of steps, and checkpoints.
+"""One training loop as a generator of steps.
 
 Whoever consumes it decides what a step means: a progress bar, a panel, a test. Nothing here draws.
 """
@@ -11,14 +11,13 @@ import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kdlab import devices
-from kdlab.bank import Bank, write_whole
+from kdlab.bank import Bank
 from kdlab.data import Dataset, Recipe, augment, batches
 from kdlab.evaluation import evaluate
 from kdlab.losses import soft_loss
@@ -235,53 +234,6 @@ def warm_cosine(step: int, steps: int) -> float:
     if step <= rise:
         return step / rise
     return 0.5 * (1 + math.cos(math.pi * (step - rise) / (steps - rise + 1)))
-
-
-def save_checkpoint(model: nn.Module, path: str | Path) -> None:
-    """Writes a model's weights as safetensors, to a temporary name first; an older file stays until it is done.
-
-    Args:
-        model: any module.
-        path: the file to write.
-
-    Raises:
-        OSError: the disk is full or the folder cannot be written; nothing half-written remains.
-    """
-    from safetensors.torch import save
-
-    weights = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()}
-    write_whole("checkpoint", path, save(weights))
-
-
-def load_checkpoint(model: nn.Module, path: str | Path) -> nn.Module:
-    """Reads weights that `save_checkpoint` wrote into a model of the same kind.
-
-    Args:
-        model: built with the same name, shape and classes.
-        path: the file.
-
-    Returns:
-        The same model.
-
-    Raises:
-        ValueError: the file is missing, damaged, or belongs to another model; the model stays as it was.
-    """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        weights = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise ValueError(f"{path} is not a readable checkpoint: {error}") from None
-    mine = model.state_dict()
-    wrong = sorted(
-        name for name in mine.keys() | weights.keys()
-        if name not in mine or name not in weights or mine[name].shape != weights[name].shape
-    )
-    if wrong:
-        raise ValueError(f"{path} belongs to another model: {len(wrong)} tensors differ, the first is {wrong[0]}")
-    model.load_state_dict(weights)
-    return model
 
 
 def _ask(teacher: nn.Module | None, images: Tensor) -> Tensor | None:

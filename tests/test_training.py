@@ -12,13 +12,11 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from kdlab import bank, data, devices, models
+from kdlab import bank, checkpoints, data, devices, models
 from kdlab.data import Recipe
 from kdlab.evaluation import evaluate, paired_difference, predict
 from kdlab.losses import distillation_loss
-from kdlab.training import (
-    Knobs, distil, finish, load_checkpoint, save_checkpoint, train, warm_cosine,
-)
+from kdlab.training import Knobs, distil, finish, train, warm_cosine
 
 FEW = torch.arange(50)
 
@@ -349,19 +347,19 @@ def test_ctrl_c_is_held_back_until_the_step_is_done_and_the_cell_returns(digits,
 
 
 def test_a_checkpoint_comes_back_bit_for_bit(digits, teacher, tmp_path):
-    save_checkpoint(teacher, tmp_path / "new folder" / "teacher.safetensors")
+    checkpoints.save(teacher, tmp_path / "new folder" / "teacher.safetensors")
     other = models.build("mlp-512-512", digits.shape, 10)
-    assert load_checkpoint(other, tmp_path / "new folder" / "teacher.safetensors") is other
+    assert checkpoints.load(other, tmp_path / "new folder" / "teacher.safetensors") is other
     assert same(weights(other), weights(teacher))
     assert os.listdir(tmp_path / "new folder") == ["teacher.safetensors"]
 
 
 def test_a_checkpoint_of_another_model_is_refused_and_changes_nothing(digits, teacher, tmp_path):
-    save_checkpoint(teacher, tmp_path / "teacher.safetensors")
+    checkpoints.save(teacher, tmp_path / "teacher.safetensors")
     model = student(digits)
     before = weights(model)
     with pytest.raises(ValueError, match="belongs to another model: .* tensors differ, the first is"):
-        load_checkpoint(model, tmp_path / "teacher.safetensors")
+        checkpoints.load(model, tmp_path / "teacher.safetensors")
     assert same(before, weights(model))
 
 
@@ -369,25 +367,24 @@ def test_a_missing_or_truncated_checkpoint_is_refused(digits, teacher, tmp_path)
     path = tmp_path / "teacher.safetensors"
     for cut in (None, 0, 100, -5):
         if cut is not None:
-            save_checkpoint(teacher, path)
+            checkpoints.save(teacher, path)
             path.write_bytes(path.read_bytes()[:cut])
         with pytest.raises(ValueError, match="teacher.safetensors is not a readable checkpoint"):
-            load_checkpoint(models.build("mlp-512-512", digits.shape, 10), path)
+            checkpoints.load(models.build("mlp-512-512", digits.shape, 10), path)
 
 
 def test_a_full_disk_leaves_the_old_checkpoint_and_nothing_half_written(digits, teacher, tmp_path):
     path = tmp_path / "teacher.safetensors"
-    save_checkpoint(models.build("mlp-32", digits.shape, 10), path)
+    checkpoints.save(models.build("mlp-32", digits.shape, 10), path)
     before = path.read_bytes()
     script = f"""
         import resource, signal, torch
-        from kdlab import models
-        from kdlab.training import save_checkpoint
+        from kdlab import checkpoints, models
         model = models.build("mlp-512-512", (1, 8, 8), 10)
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))  # a file system that takes no more than this
         try:
-            save_checkpoint(model, {str(path)!r})
+            checkpoints.save(model, {str(path)!r})
         except OSError as error:
             print(error)
     """
