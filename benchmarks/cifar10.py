@@ -137,7 +137,7 @@ def _usual(cifar: data.Dataset, given: argparse.Namespace):
         loop.close()
         print(f"{task}: {statistics.mean(seconds[task]):.3f} s a step, median {statistics.median(seconds[task]):.3f}", flush=True)
     steps = recipe.epochs * (len(cifar.train) // BATCH)
-    return write(f"cifar10-{given.recipe}-usual", {
+    return write(f"cifar10_usual-{given.recipe}", {
         "images": len(cifar.train), "steps_timed": given.usual, "steps_of_each": steps, "threads": 1, "workers": 2,
         "seconds_per_step": {task: statistics.mean(values) for task, values in seconds.items()},
         "computed_seconds": {task: steps * statistics.mean(values) for task, values in seconds.items()},
