@@ -10,7 +10,7 @@ CONSTRAINTS ?= constraints.txt
 #   pypi   PyPI's build (on Linux with CUDA, 2.7 GB)
 #   a URL  that index, for instance https://download.pytorch.org/whl/cu128
 TORCH_INDEX ?= auto
-# handed on to the command:  make lab ARGS="--no-browser --port 9999"    make run ARGS="-p seed 1"
+# handed on to the command:  make lab ARGS="--no-browser --port 9999"    make run ARGS="notebooks/03_distil_a_student.ipynb -p seed 1"
 ARGS ?=
 # the extras of pyproject.toml that come with .venv:  make clean test EXTRAS=test,devices
 EXTRAS ?= test

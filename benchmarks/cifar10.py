@@ -69,6 +69,8 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--usual", type=int, metavar="STEPS", help="time the usual loop instead, this many steps of it")
     given = parser.parse_args()
+    if given.seeds < 2:
+        parser.error("an interval needs --seeds >= 2")
     recipe = RECIPES[given.recipe]
     torch.set_num_threads(1)
     start = time.process_time()
@@ -136,11 +138,12 @@ def _usual(cifar: data.Dataset, given: argparse.Namespace):
             seconds[task].append(time.perf_counter() - start)
         loop.close()
         print(f"{task}: {statistics.mean(seconds[task]):.3f} s a step, median {statistics.median(seconds[task]):.3f}", flush=True)
-    steps = recipe.epochs * (len(cifar.train) // BATCH)
+    each = (recipe.student_epochs or recipe.epochs) * ((recipe.images or len(cifar.train)) // BATCH)
+    steps = {"teacher": recipe.epochs * (len(cifar.train) // BATCH), "alone": each, "distilled": each}
     return write(f"cifar10_usual-{given.recipe}", {
         "images": len(cifar.train), "steps_timed": given.usual, "steps_of_each": steps, "threads": 1, "workers": 2,
         "seconds_per_step": {task: statistics.mean(values) for task, values in seconds.items()},
-        "computed_seconds": {task: steps * statistics.mean(values) for task, values in seconds.items()},
+        "computed_seconds": {task: steps[task] * statistics.mean(values) for task, values in seconds.items()},
     })
 
 

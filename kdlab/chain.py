@@ -13,7 +13,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from kdlab.exports import Unavailable
 
-SQUARE = dict(kernel_size=(3, 3), stride=(1, 1), padding=(1, 1), dilation=(1, 1), groups=1)
+SQUARE = dict(kernel_size=(3, 3), stride=(1, 1), padding=(1, 1), dilation=(1, 1), groups=1, padding_mode="zeros")
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +61,7 @@ def chain(model: nn.Module) -> list[Layer]:
         relu = then(nn.ReLU) is not None
         pool = then(nn.MaxPool2d) if square else None
         fits = relu == bool(rest) and (isinstance(module, nn.Linear) or (square and relu))  # the last one gives logits
-        if not fits or (pool and (pool.kernel_size, pool.stride) != (2, 2)):
+        if not fits or (pool and (pool.kernel_size, pool.stride, pool.padding, pool.dilation, pool.ceil_mode) != (2, 2, 0, 1, False)):
             known = "mlp-…, cnn-…, and the pairs of the article and the tutorial"
             raise Unavailable(f"{type(module).__name__} at this place cannot be translated; {known} can")
         bias = torch.zeros(len(module.weight)) if module.bias is None else module.bias.detach()

@@ -82,7 +82,7 @@ def _packages(wanted: list) -> list[Line]:
     fitting, others, seen = [], [], {"kdlab"}
     for extra in ("", "lab", *sorted({*metadata.metadata("kdlab").get_all("Provides-Extra", [])} - {"lab"})):
         absent, optional = [], extra not in ("", "lab")
-        target = extra if extra == "dashboard" else "devices"  # the other extras are runtimes
+        target = extra if extra in ("bench", "dashboard", "demo") else "devices"  # the other extras are runtimes
         advice = INSTALL if extra in ("", "lab", "test") else f"make {target}, or {PIP} '.[{extra}]'"
         for need in wanted:
             if need.name in seen or (need.marker and not need.marker.evaluate({"extra": extra})):

@@ -83,8 +83,8 @@ def evaluate(
 
     Source: expected calibration error after Guo et al. 2017, arXiv:1706.04599, eq. 3, with 15 equal bins.
     """
-    labels = getattr(dataset, split).labels
-    logits = predict(model, dataset, split)
+    labels = getattr(dataset, split).labels.cpu()  # Apple's GPUs have no float64
+    logits = predict(model, dataset, split).cpu()
     answers = logits.argmax(1)  # (n,)
     if isinstance(teacher, nn.Module):
         teacher = predict(teacher, dataset, split)
@@ -95,7 +95,7 @@ def evaluate(
         accuracy=correct.mean().item(),
         cross_entropy=F.cross_entropy(logits, labels).item(),
         ece=calibration_error(logits, labels),
-        agreement=None if teacher is None else (answers == teacher.argmax(1)).double().mean().item(),
+        agreement=None if teacher is None else (answers == teacher.argmax(1).cpu()).double().mean().item(),
         recall=tuple((hits / torch.bincount(labels, minlength=classes)).tolist()),
     )
 
@@ -111,6 +111,7 @@ def calibration_error(logits: Tensor, labels: Tensor, bins: int = 15) -> float:
     Returns:
         In [0, 1]; 0 where, in each bin, the mean confidence equals the accuracy.
     """
+    logits, labels = logits.cpu(), labels.cpu()
     confidence, answers = logits.double().softmax(1).max(1)  # (n,), (n,)
     which = (confidence * bins).ceil().long().clamp(1, bins) - 1
     gap = torch.bincount(which, confidence - (answers == labels).double(), minlength=bins)

@@ -88,7 +88,11 @@ def distil(
     data, banks, seeds = (_one_each(given, len(students)) for given in (dataset, teacher, seed))
     if not all(type(bank) is Bank for bank in banks):
         raise ValueError("each teacher must be a Bank; make it once with kdlab.bank.fill")
+    if any(bank.split != "train" for bank in banks):
+        raise ValueError("students train on the training split, and a bank here holds another")
     chosen = torch.arange(len(data[0].train)) if indices is None else indices.cpu()  # (n,) or (students, n)
+    if chosen.dim() > 1 and len(chosen) != len(students):
+        raise ValueError(f"indices must be (n,) or ({len(students)}, n), got {tuple(chosen.shape)}")
     chosen = chosen.expand(len(students), -1)
     options = dict(steps=steps, batch_size=batch_size, weight_decay=weight_decay)
     options |= dict(evaluate_every=evaluate_every, record_every=record_every)
@@ -98,7 +102,15 @@ def distil(
     if (way or best) == "at once":
         return _at_once(students, data, knobs, banks, seeds, chosen, **options)
     each = zip(students, data, knobs, banks, seeds, chosen)
-    return zip(*(training.distil(s, d, k, teacher=b, seed=n, indices=i, **options) for s, d, k, b, n, i in each), strict=True)
+    return _one_by_one([training.distil(s, d, k, teacher=b, seed=n, indices=i, **options) for s, d, k, b, n, i in each])
+
+
+def _one_by_one(steppers: list):
+    try:
+        yield from zip(*steppers, strict=True)
+    finally:
+        for stepper in steppers:
+            stepper.close()
 
 
 def _at_once(students, data, knobs, banks, seeds, chosen, *, steps, batch_size, weight_decay, record_every, evaluate_every):

@@ -43,7 +43,8 @@ def build(name: str, shape: tuple[int, int, int], classes: int, *, pretrained: b
     if match := re.fullmatch(r"cnn((-\d+)+)", name):
         return _cnn(shape, _widths(match[1]), classes)
     if match := re.fullmatch(r"resnet(\d+)(?:x(\d+))?", name):
-        if (int(match[1]) - 2) % 6 == 0 and int(match[1]) >= 8:
+        ours = match[2] or match[1] not in ("50", "152")  # torchvision's have these depths, too
+        if (int(match[1]) - 2) % 6 == 0 and int(match[1]) >= 8 and ours:
             return ResNet(channels, classes, depth=int(match[1]), widen=int(match[2] or 1))
     if name in _PAIRS:
         return _PAIRS[name](shape, classes)

@@ -85,8 +85,14 @@ class Runtime:
         if self.precision == "int8" and (calibration is None or not len(calibration)):
             raise ValueError("int8 needs calibration images, normalized like the example, got none")
         folder = TemporaryDirectory(prefix="kdlab-", ignore_cleanup_errors=True)
-        self.save(copy.deepcopy(model).to(example.device).eval(), example, calibration, Path(folder.name))
-        return Program(self.load(Path(folder.name), example), folder)
+        try:
+            self.save(copy.deepcopy(model).to(example.device).eval(), example, calibration, Path(folder.name))
+            return Program(self.load(Path(folder.name), example), folder)
+        except (Unavailable, ValueError, torch.OutOfMemoryError):
+            raise
+        except Exception as error:  # exporters fail in many ways
+            said = (str(error).strip() or "no word").splitlines()[0]
+            raise Unavailable(f"it does not take this model: {type(error).__name__}: {said}") from error
 
 
 _ONNX = dict(extra="onnx", modules=("onnx", "onnxscript", "onnxruntime"))

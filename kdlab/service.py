@@ -50,7 +50,7 @@ class Service:
         patience: seconds until the process must answer.
 
     Raises:
-        ValueError: an option out of its range.
+        ValueError: an option out of its range, or pictures of more bytes than LIMIT.
         RuntimeError: the process did not come up; the message ends with what it last said.
     """
 
@@ -60,6 +60,8 @@ class Service:
     ):
         if batch < 1 or pending < 1 or wait < 0 or pause < 0:
             raise ValueError(f"batch and pending must be >= 1, wait and pause >= 0, got {batch}, {pending}, {wait}, {pause}")
+        if (size := torch.Size(dataset.shape).numel()) > LIMIT:
+            raise ValueError(f"a picture may have {LIMIT} bytes, one of {dataset.name} has {size}")
         job = dict(name=name, shape=dataset.shape, classes=len(dataset.classes), batch=batch, wait=wait,
                    pending=pending, pause=pause, mean=dataset.mean.tolist(), std=dataset.std.tolist())
         with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as said:

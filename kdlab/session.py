@@ -249,7 +249,8 @@ def save(session: Session, path: str | Path, name: str = "") -> None:
     Raises:
         OSError: the disk is full or the folder cannot be written; nothing half-written remains.
     """
-    curves = {key: [getattr(step, key) for step in session.history] for key in ("step", "loss", "soft", "hard")}
+    history = session.history  # once: the training's thread adds to it
+    curves = {key: [getattr(step, key) for step in history] for key in ("step", "loss", "soft", "hard")}
     data = {"version": VERSION, "name": name, "dataset": session.dataset.name, **asdict(session.choice),
             "state": session.state, "log": session.log, "accuracy": session.accuracies, "curves": curves}
     write_whole("run", path, json.dumps(data).encode())

@@ -106,7 +106,8 @@ def distil(
         augmented: shows view e of each image in epoch e (from 0), and the teacher the same. True takes
             `dataset.recipe(seed)`. A bank must hold views made by this recipe; it is gone through in turn.
         seed: of the batches' order and, with augmented=True, of the views; not of the weights.
-        evaluate_every: evaluates on the test split each so many steps and after the last one; 0 for never.
+        evaluate_every: evaluates on the test split each so many steps, where the step is recorded, and after the last
+            one; 0 for never.
         record_every: yields each so many steps and the last one; larger values spare an accelerator the waiting.
         schedule: maps (step, steps) to the share of knobs.lr; None for `warm_cosine`.
         settings: memory format, precision and optimizer; None for those of `kdlab.devices.fast`,
@@ -124,6 +125,8 @@ def distil(
         raise ValueError(f"steps and record_every must be >= 1, got {steps} and {record_every}")
     recipe = dataset.recipe(seed) if augmented is True else augmented or None
     if isinstance(teacher, Bank):
+        if teacher.split != "train":
+            raise ValueError(f"a student trains on the training split, and this bank holds the {teacher.split} split")
         _check_recipe(teacher.recipe, recipe)
     device = dataset.train.images.device
     chosen = torch.arange(len(dataset.train)) if indices is None else indices.cpu()
@@ -204,15 +207,16 @@ def finish(stepper: Iterable[Step], total: int | None = None) -> list[Step]:
     """
     from tqdm.auto import tqdm
 
-    history: list[Step] = []
+    history, last = [], None
     quiet = bool(os.environ.get("TQDM_DISABLE"))  # tqdm's own variable, which its notebook bar does not read
     try:
         with tqdm(total=total, delay=2, mininterval=0.5, leave=False, unit="step", disable=quiet) as bar:
             for step in stepper:
                 history.append(step)
-                bar.update(step.step - bar.n)  # not every step need be recorded
+                last = step[0] if isinstance(step, tuple) else step  # of several students
+                bar.update(last.step - bar.n)  # not every step need be recorded
     except KeyboardInterrupt as stop:
-        done = stop.args[0] if stop.args else history[-1].step if history else 0
+        done = stop.args[0] if stop.args else last.step if last else 0
         print(f"stopped after step {done}; the model keeps that state")
     finally:
         if hasattr(stepper, "close"):

@@ -327,3 +327,24 @@ def test_images_of_another_shape_are_refused():
     student, _, images, _ = trained("mlp-32")
     with pytest.raises(ValueError, match=r"images must be \(batch, 1, 8, 8\), got \(2, 1, 8, 7\)"):
         embedded.build(student, images[:1])(torch.zeros(2, 1, 8, 7))
+
+
+@needs_gcc
+def test_a_folder_that_is_written_again_gives_the_new_student(tmp_path):
+    image = torch.ones(1, 1, 8, 8)
+    first, second = (models.build("mlp-4", (1, 8, 8), 2).eval() for _ in range(2))
+    for model in (first, second):
+        embedded.save(model, image, None, tmp_path)
+        torch.testing.assert_close(embedded.load(tmp_path, image)(image), model(image).detach(), rtol=1e-4, atol=1e-4)
+    assert not torch.allclose(first(image), second(image))
+
+
+def test_other_paddings_and_poolings_are_refused():
+    def with_one(conv=None, pool=None):
+        return nn.Sequential(conv or nn.Conv2d(1, 2, 3, padding=1), nn.ReLU(), pool or nn.MaxPool2d(2), nn.Flatten(), nn.Linear(32, 2))
+
+    embedded.source(with_one(), (1, 8, 8))
+    others = dict(conv=nn.Conv2d(1, 2, 3, padding=1, padding_mode="reflect")), dict(pool=nn.MaxPool2d(2, ceil_mode=True))
+    for other in others:
+        with pytest.raises(Unavailable, match="Conv2d at this place cannot be translated"):
+            embedded.source(with_one(**other), (1, 8, 8))

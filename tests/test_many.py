@@ -246,3 +246,22 @@ def test_finish_runs_many_to_their_end(digits):
     dataset, stored = digits
     history = training.finish(many.distil(built(2, dataset.shape), dataset, [Knobs()] * 2, teacher=stored, steps=4))
     assert len(history) == 4 and len(history[0]) == 2
+
+
+def test_students_one_by_one_can_be_closed_and_are_left_in_eval_mode(digits):
+    dataset, stored = digits
+    students = built(2, dataset.shape)
+    run = many.distil(students, dataset, [Knobs()] * 2, teacher=stored, steps=4, way="one by one")
+    next(run)
+    assert all(student.training for student in students)
+    run.close()
+    assert not any(student.training for student in students)
+
+
+def test_a_bank_of_the_test_split_and_indices_for_other_students_are_refused(digits):
+    dataset, stored = digits
+    test = bank.make(torch.randn(len(dataset.test), 10), dataset, split="test", producer="test")
+    with pytest.raises(ValueError, match="training split, and a bank here holds another"):
+        many.distil(built(2, dataset.shape), dataset, [Knobs()] * 2, teacher=test, steps=2, indices=FEW)
+    with pytest.raises(ValueError, match=r"indices must be \(n,\) or \(2, n\), got \(3, 5\)"):
+        many.distil(built(2, dataset.shape), dataset, [Knobs()] * 2, teacher=stored, steps=2, indices=torch.zeros(3, 5).long())

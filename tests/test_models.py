@@ -19,6 +19,7 @@ CIFAR = (3, 32, 32)
         ("resnet44", 658_586),
         ("resnet56", 853_018),
         ("resnet110", 1_727_962),
+        ("resnet50", 23_528_522),  # torchvision's, though 50 is of the form 6n + 2
         ("resnet18", 11_181_642),  # torchvision's own, with ten classes
     ],
 )

@@ -297,6 +297,33 @@ def test_a_model_that_cannot_be_translated_is_unavailable_in_one_sentence(name):
         RUNTIMES[name].build(models.build("resnet8", (3, 32, 32), 10), image, image)
 
 
+class Branching(nn.Module):
+    """Which way it goes depends on the values: no exporter takes that."""
+
+    def forward(self, images):
+        return images.flatten(1) if images.sum() > 0 else -images.flatten(1)
+
+
+@pytest.mark.parametrize("name", ["compile", "aotinductor", "onnxruntime", "executorch"])
+def test_a_model_that_no_exporter_takes_is_unavailable_in_one_line(name):
+    if reason := RUNTIMES[name].missing():
+        pytest.skip(reason)
+    with pytest.raises(Unavailable) as caught:
+        RUNTIMES[name].build(Branching(), torch.ones(2, 1, 2, 2))
+    assert "\n" not in str(caught.value) and len(str(caught.value)) > 30
+
+
+def test_a_class_of_ones_own_is_exported_anew(tmp_path):
+    """Two classes may have one name and the same weights, as when a notebook's cell is changed and run again."""
+    if reason := exports.missing("onnx", "onnxscript", "onnxruntime"):
+        pytest.skip(reason)
+    image, answers = -torch.ones(1, 1, 1, 4), []
+    for function in (torch.relu, torch.tanh):
+        Net = type("Net", (nn.Module,), {"forward": lambda self, x, f=function: f(x.flatten(1))})
+        answers.append(runtimes.logits(RUNTIMES["onnxruntime"].build(Net(), image), image, 1))
+    assert answers[0].abs().max() == 0 and answers[1].abs().min() > 0.5
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("name", [n for n, r in RUNTIMES.items() if not r.extra and n != "aotinductor"])
 def test_on_a_gpu_torchs_settings_answer_as_the_cpu_does(name, trained):

@@ -411,3 +411,25 @@ def test_the_recipe_makes_the_distilled_student_better_on_seeds_that_nothing_was
         assert evaluate(teacher, digits).accuracy > 0.95
         gains.append(accuracy[1.0] - accuracy[0.0])
     assert all(gain > 0.02 for gain in gains) and sum(gains) / 3 > 0.05
+
+
+def test_a_bank_of_the_test_split_is_refused(digits, teacher):
+    answers = bank.fill(teacher, digits, split="test")
+    with pytest.raises(ValueError, match="a student trains on the training split, and this bank holds the test split"):
+        next(distil(student(digits), digits, Knobs(), teacher=answers, steps=2, indices=FEW))
+
+
+def test_the_bar_counts_steps_that_are_not_recorded(digits, monkeypatch):
+    import tqdm.auto
+
+    bars = []
+
+    class Bar(tqdm.auto.tqdm):
+        def __init__(self, *args, **options):
+            super().__init__(*args, **options)
+            bars.append(self)
+
+    monkeypatch.delenv("TQDM_DISABLE", raising=False)
+    monkeypatch.setattr(tqdm.auto, "tqdm", Bar)
+    assert len(finish(train(student(digits), digits, steps=25, indices=FEW, record_every=10), total=25)) == 3
+    assert [bar.n for bar in bars] == [25]
