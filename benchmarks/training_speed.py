@@ -3,9 +3,10 @@
 The usual loop: torchvision's ToTensor and Normalize on each picture, a DataLoader with 2 workers, contiguous float32,
 Adam, the teacher asked in every step. Its workers' start-up is not counted. kdlab's: uint8 in memory, a bank of the
 teacher's logits, and the settings that `kdlab.devices.fast` chooses on this machine; then the same in float32 alone
-(no bfloat16), and with every fast setting off. One thread in both; the usual loop has the other cores for its workers.
+(no bfloat16), and with every fast setting off. One thread in both, where the usual loop has the other cores for its
+workers; or, with --threads, as many in both, which then share the cores with the workers.
 
-    python benchmarks/training_speed.py [--short]
+    python benchmarks/training_speed.py [--short] [--threads 2]
 
 Pictures: glyphs, 3x32x32. What ten epochs of 50,000 pictures take is computed from the measured rates, the bank's
 filling included.
@@ -85,8 +86,10 @@ def steps(loop, count: int) -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--short", action="store_true", help="two rounds in place of five")
-    short = parser.parse_args().short
-    torch.set_num_threads(1)
+    parser.add_argument("--threads", type=int, default=1, help="of torch, in both loops (1)")
+    given = parser.parse_args()
+    short = given.short
+    torch.set_num_threads(given.threads)
     glyphs = data.load("glyphs", train=6000, test=100)
     has_bf16 = devices.autocast_dtype("cpu") is not None
     ways = {"kdlab": {}, **({"kdlab, float32": {"bf16": False}} if has_bf16 else {}),
@@ -121,8 +124,8 @@ def main() -> None:
         figures[f"{pair}, teacher and both students, {EPOCHS} epochs each: kdlab / usual"] = ratio(
             [1 / s for s in hours[pair]["kdlab"]], [1 / s for s in hours[pair]["usual"]])
     show(figures)
-    print(write("training_speed", {
-        "batch": BATCH, "threads": 1, "bfloat16": has_bf16, "figures": figures, "images_per_second": rates,
+    print(write("training_speed" + f"-{given.threads}-threads" * (given.threads > 1), {
+        "batch": BATCH, "threads": given.threads, "bfloat16": has_bf16, "figures": figures, "images_per_second": rates,
         "computed_seconds_of_the_whole_experiment": hours,
         "settings": {pair: str(devices.fast(_build(pair, "student"), "cpu")).splitlines() for pair in hours},
     }))
