@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 # Linux hands out memory in pages of 4 kB, each with a fault when it is first written. torch asks for pages of 2 MB where
-# this says so before its first tensor: here a large teacher trains 1.2 times as fast. Set it to 0 to keep small ones.
+# this says so before its first tensor, and a large network trains faster. Set it to 0 to keep the small ones.
 os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
 _ACCELERATORS = ("cuda", "mps", "xpu", "xla")

@@ -47,3 +47,18 @@ def test_readme_quotes_cifar10_as_recorded():
     for gain in record["gains_points"].values():
         numbers = quoted(gain["mean"], gain["low"], gain["high"])
         assert numbers in readme.replace(" points [", " ["), numbers
+
+
+def test_readme_quotes_the_benchmarks_as_recorded():
+    readme = (ROOT / "README.md").read_text()
+    bench, two = (json.loads(next(ROOT.glob(f"results/{name}-amd-*.json")).read_text()) for name in ("bench", "training_speed-2-threads"))
+    table = [line for line in readme.splitlines() if line.startswith("|")]
+    start = next(i for i, line in enumerate(table) if "times as fast as the usual loop" in line)
+    tasks = ["distil", "distil, 10 epochs with the bank's filling", "teacher"]
+    for line, (pair, task) in zip(table[start + 2 :], [(pair, task) for pair in ("tutorial", "article") for task in tasks], strict=False):
+        assert line.startswith("| ..." if task != "distil" else f"| the {pair}'s pair: distilling"), line
+        for record in (bench, two):
+            found = record["figures"][f"{pair}, {task}: kdlab / usual"]
+            assert "{median:.1f} [{lowest:.1f}, {highest:.1f}]".format(**found) in line, (line, found)
+    many = bench["figures"]["mlp-32, 50 digits, 300 steps, 25 students: at once / one by one"]["median"]
+    assert f"25 digit students at once train {many:.1f} times as fast" in readme
