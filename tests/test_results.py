@@ -41,8 +41,9 @@ def test_readme_quotes_the_headline_as_recorded():
     assert f"recognises {100 * sum(record['missing_digit_recall']['T=4'][3]) / 3:.0f} % of them" in readme
 
 
-def test_readme_quotes_cifar10_as_recorded():
-    record = json.loads(next(ROOT.glob("results/cifar10-article-*.json")).read_text())
+@pytest.mark.parametrize("recipe", ["article", "tutorial", "resnet"])
+def test_readme_quotes_cifar10_as_recorded(recipe):
+    record = json.loads(next(ROOT.glob(f"results/cifar10-{recipe}-*.json")).read_text())
     readme = re.sub(r"\s+", " ", (ROOT / "README.md").read_text())
     for gain in record["gains_points"].values():
         numbers = quoted(gain["mean"], gain["low"], gain["high"])
