@@ -31,7 +31,7 @@ def main() -> None:
         if run.returncode:
             failed[name] = f"exit status {run.returncode}"
         else:
-            figures |= json.loads(Path(run.stdout.splitlines()[-1].removeprefix("written to ")).read_text())["figures"]
+            figures |= json.loads(Path(run.stdout.splitlines()[-1]).read_text())["figures"]
     print("== all of them")
     if figures:
         show(figures)

@@ -12,9 +12,9 @@ The recipes:
 One thread; `cpu_seconds` count the processor's time, which other work on the machine does not lengthen much.
 The teacher is asked once, through the bank.
 
-    python benchmarks/cifar10.py --data folder:PATH --recipe tutorial --usual 60
+    python benchmarks/cifar10.py --data folder:PATH --recipe tutorial --usual 20
 
-times 60 steps of the usual loop (training_speed.py has it) for each of the three networks on the same images, and computes
+times three turns of 20 steps of the usual loop (training_speed.py has it) for each of the three on the same images, and computes
 from them what the whole experiment would take with it; for an idle machine, since its loader's processes work beside it.
 """
 
@@ -27,7 +27,8 @@ from collections.abc import Callable
 
 import torch
 from provenance import write
-from training_speed import usual
+from training_speed import steps, usual
+from turns import BATCH, in_turns
 
 from kdlab import bank, data, devices, models
 from kdlab.evaluation import evaluate, paired_difference
@@ -59,7 +60,6 @@ RECIPES = {
     "resnet": Recipe("resnet20", "resnet8", 7, 0.1, {"alpha=0.9 T=4": (0.9, 4.0)}, images=10_000, student_epochs=15,
                      teacher_augmented=True, optimizer=SGD, weight_decay=5e-4),
 }
-BATCH = 128
 
 
 def main() -> None:
@@ -126,24 +126,18 @@ def main() -> None:
 
 def _usual(cifar: data.Dataset, given: argparse.Namespace):
     """Writes what the usual loop takes on a part of the training, and on all of it if the rest goes as fast."""
-    recipe, seconds = RECIPES[given.recipe], {}
-    teacher, student = (models.build(name, cifar.shape, len(cifar.classes)) for name in (recipe.teacher, recipe.student))
-    for task, model, asked in (("teacher", teacher, None), ("alone", student, None), ("distilled", student, teacher.eval())):
-        loop, seconds[task] = usual(model, cifar, asked), []
-        for _ in range(3):  # its first pictures are loaded beside each other before they are needed
-            next(loop)
-        for _ in range(given.usual):
-            start = time.perf_counter()
-            next(loop)
-            seconds[task].append(time.perf_counter() - start)
+    recipe, rounds = RECIPES[given.recipe], 3
+    build = functools.partial(models.build, shape=cifar.shape, classes=len(cifar.classes))
+    loops = {"teacher": usual(build(recipe.teacher), cifar), "alone": usual(build(recipe.student), cifar),
+             "distilled": usual(build(recipe.student), cifar, build(recipe.teacher).eval())}
+    rates = in_turns({task: functools.partial(steps, loop, given.usual) for task, loop in loops.items()}, rounds)
+    for loop in loops.values():
         loop.close()
-        print(f"{task}: {statistics.mean(seconds[task]):.3f} s a step, median {statistics.median(seconds[task]):.3f}", flush=True)
-    each = (recipe.student_epochs or recipe.epochs) * ((recipe.images or len(cifar.train)) // BATCH)
-    steps = {"teacher": recipe.epochs * (len(cifar.train) // BATCH), "alone": each, "distilled": each}
+    images = dict.fromkeys(loops, (recipe.student_epochs or recipe.epochs) * (recipe.images or len(cifar.train)))
+    images["teacher"] = recipe.epochs * len(cifar.train)
     return write(f"cifar10_usual-{given.recipe}", {
-        "images": len(cifar.train), "steps_timed": given.usual, "steps_of_each": steps, "threads": 1, "workers": 2,
-        "seconds_per_step": {task: statistics.mean(values) for task, values in seconds.items()},
-        "computed_seconds": {task: steps[task] * statistics.mean(values) for task, values in seconds.items()},
+        "images_of_each": images, "steps_timed": rounds * given.usual, "threads": 1, "workers": 2, "images_per_second": rates,
+        "computed_seconds": {task: images[task] / statistics.median(rates[task]) for task in loops},
     })
 
 

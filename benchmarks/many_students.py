@@ -157,7 +157,7 @@ def main() -> None:
             row["ways"][way]["times_faster_cpu"] | {"unit": "times, CPU seconds", "goal": 6 if way == "at once" and row["student"] == "mlp-32" and row["students"] == 25 else None}
         for row in rows for way in row["ways"] if way != "one by one"
     }
-    print("written to", provenance.write("many_students", {"rounds": rounds, "figures": figures, "comparisons": rows}))
+    print(provenance.write("many_students", {"rounds": rounds, "figures": figures, "comparisons": rows}))
 
 
 if __name__ == "__main__":

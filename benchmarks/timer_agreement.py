@@ -78,7 +78,7 @@ def main() -> None:
             line += ("   " if key == "our_mean" else "") + "".join(f"{x:8.3f}" for x in spread)
         rows.append(row)
         print(f"{name:24}{line}", flush=True)
-    print("written to", provenance.write("timer_agreement", {"rounds": options.rounds, "figures": figures, "workloads": rows}))
+    print(provenance.write("timer_agreement", {"rounds": options.rounds, "figures": figures, "workloads": rows}))
 
 
 if __name__ == "__main__":

@@ -51,21 +51,30 @@ def to_onnx(model: nn.Module, example: Tensor, path: str | Path) -> Path:
     """
     if reason := missing("onnx", "onnx", "onnxscript"):
         raise Unavailable(reason)
+    path, key = Path(path), _key(model, example)
+    if key in _written:
+        path.write_bytes(_written[key])
+        return path
+    still = copy.deepcopy(model).cpu().eval()
+    two = torch.zeros(2, *example.shape[1:])  # an example of one image would stay one image
+    names = dict(input_names=["images"], output_names=["logits"], dynamic_shapes=({0: "batch"},))
+    with quiet():
+        torch.onnx.export(still, (two,), path, external_data=False, opset_version=20, verbose=False, **names)
+    if key:
+        _written[key] = path.read_bytes()
+        for old in list(_written)[:-8]:
+            del _written[old]
+    return path
+
+
+def _key(model: nn.Module, example: Tensor) -> bytes | None:
+    """What tells a model from another; None where a class is not a library's, since a notebook may change it meanwhile."""
+    if not all(type(part).__module__.startswith(("torch.nn.", "torchvision.", "kdlab.")) for part in model.modules()):
+        return None
     digest = hashlib.blake2b(f"{model} {tuple(example.shape[1:])}".encode())
     for tensor in model.state_dict().values():
         digest.update(tensor.detach().cpu().numpy().tobytes())
-    told = all(type(part).__module__.startswith(("torch.nn.", "kdlab.")) for part in model.modules())  # by names and sizes
-    if (key := digest.digest()) not in _written or not told:
-        still = copy.deepcopy(model).cpu().eval()
-        two = torch.zeros(2, *example.shape[1:])  # an example of one image would stay one image
-        names = dict(input_names=["images"], output_names=["logits"], dynamic_shapes=({0: "batch"},))
-        with quiet():
-            torch.onnx.export(still, (two,), path, external_data=False, opset_version=20, verbose=False, **names)
-        _written[key] = Path(path).read_bytes()
-        for old in list(_written)[:-8]:
-            del _written[old]
-    Path(path).write_bytes(_written[key])
-    return Path(path)
+    return digest.digest()
 
 
 _written: dict[bytes, bytes] = {}
