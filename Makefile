@@ -37,14 +37,15 @@ lab: .venv/installed     ## install into .venv if need be, and open JupyterLab o
 run: .venv/installed     ## run the whole workbook without a browser; pages and executed copies in build/
 	$(VENV)/python -m kdlab.workbook $(ARGS)
 
-# Two files of tests at a time; the browser's by themselves; the runtimes in a process of their own, because after the other
+# Two files of tests at a time, where a process that crashes ends the run and names its test (xdist 3.8 may wait for ever for
+# the one that replaces it); the browser's by themselves; the runtimes in a process of their own, because after the other
 # tests' libraries in one process they have crashed it.
 test: .venv/installed     ## run all tests, then the workbook, then compare every output with the committed one
-	$(VENV)/python -m pytest -n 2 --dist loadfile tests --ignore tests/browser --ignore tests/test_runtimes.py
+	$(VENV)/python -m pytest -n 2 --max-worker-restart 0 --dist loadfile tests --ignore tests/browser --ignore tests/test_runtimes.py
 	$(VENV)/python -m pytest tests/browser
 	$(VENV)/python -m pytest tests/test_runtimes.py
 	$(VENV)/python -m kdlab.workbook --jobs 2
-	TQDM_DISABLE=1 $(VENV)/python -m pytest -n 2 --dist loadscope --nbval --nbval-current-env --nbval-sanitize-with tests/sanitize.cfg $(NOTEBOOKS) $(LESSON:notebooks/%=build/%)
+	TQDM_DISABLE=1 $(VENV)/python -m pytest -n 2 --max-worker-restart 0 --dist loadscope --nbval --nbval-current-env --nbval-sanitize-with tests/sanitize.cfg $(NOTEBOOKS) $(LESSON:notebooks/%=build/%)
 
 test-ipykernel6: .venv-ipykernel6/installed     ## the steering tests on ipykernel 6.31, in .venv-ipykernel6 beside .venv
 	$(VENV6)/python -m pytest tests/test_steer.py

@@ -6,6 +6,7 @@ runtimes.Runtime has it; a few lines on the real library.
 
 import contextlib
 import copy
+import functools
 import hashlib
 import logging
 import os
@@ -134,7 +135,7 @@ def openvino_int8_save(model: nn.Module, example: Tensor, calibration: Tensor, f
 
 def _read_onnx(model: nn.Module, example: Tensor, folder: Path):
     written = to_onnx(model, example, folder / "float.onnx")
-    read = _openvino().Core().read_model(written.read_bytes())
+    read = _core().read_model(written.read_bytes())
     written.unlink()
     return read
 
@@ -145,15 +146,25 @@ def openvino_load(precision: str) -> Callable[[Path, Tensor], Call]:
     def load(folder: Path, example: Tensor) -> Call:
         options = {"INFERENCE_NUM_THREADS": torch.get_num_threads(), "INFERENCE_PRECISION_HINT": precision}
         options |= {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": 1}
-        request = _openvino().Core().compile_model(folder / "model.xml", "CPU", options).create_infer_request()
+        request = _core().compile_model(folder / "model.xml", "CPU", options).create_infer_request()
         return lambda images: torch.from_numpy(request.infer([images.numpy()], share_inputs=True)[0])
 
     return load
 
 
 def openvino_bf16_missing(device: torch.device) -> str:
-    has = _openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    has = _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     return "" if "BF16" in has else f"OpenVINO finds no bf16 on this CPU, only {', '.join(has[:2])}; it would use FP32"
+
+
+@functools.cache
+def _core():
+    """One for the whole process. With each, OpenVINO lays down a stack on which signals are handled, and takes it away with it;
+    where a first Core goes before a second, the stack that is left is freed memory, and Ctrl-C ends the process.
+    """
+    core = _openvino().Core()
+    core.get_property("CPU", "FULL_DEVICE_NAME")  # makes the device's part, which owns the stack, now
+    return core
 
 
 def _openvino():

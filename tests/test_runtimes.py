@@ -275,6 +275,28 @@ def test_nothing_is_reported_over_the_network(tmp_path):
     assert not list(tmp_path.rglob("*openvino*")) and not list(tmp_path.rglob("*_cid"))
 
 
+@pytest.mark.skipif(os.name == "nt", reason="needs SIGINT")
+@pytest.mark.parametrize("name", ["openvino", "openvino int8"])
+def test_an_interrupt_after_two_models_of_openvino_is_only_an_interrupt(name):
+    """Where each model had its own Core, and the first went before the second, the process ended by SIGSEGV."""
+    if reason := RUNTIMES[name].missing():
+        pytest.skip(reason)
+    code = (
+        "import gc, signal, sys, torch\n"
+        "from kdlab import runtimes\n"
+        "image, runtime = torch.randn(4, 1, 8, 8), runtimes.RUNTIMES[sys.argv[1]]\n"
+        "calls = [runtime.build(torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.Flatten()), image, image) for _ in range(3)]\n"
+        "while calls:\n"
+        "    calls.pop(0)(image[:1]), gc.collect()\n"
+        "try:\n"
+        "    signal.raise_signal(signal.SIGINT)\n"
+        "except KeyboardInterrupt:\n"
+        "    print('interrupted')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, name], capture_output=True, text=True)
+    assert (done.returncode, done.stdout.splitlines()[-1:]) == (0, ["interrupted"]), done.stderr[-2000:]
+
+
 def test_jax_refuses_another_number_of_threads_and_bare_c_too_many_weights():
     image, before = torch.zeros(1, 1, 8, 8), torch.get_num_threads()
     model = models.build("mlp-32", (1, 8, 8), 10)
