@@ -41,7 +41,7 @@ run: .venv/installed     ## run the whole workbook without a browser; pages and 
 # the one that replaces it); the browser's by themselves; the runtimes in a process of their own, because after the other
 # tests' libraries in one process they have crashed it.
 test: .venv/installed     ## run all tests, then the workbook, then compare every output with the committed one
-	$(VENV)/python -m pytest -n 2 --max-worker-restart 0 --dist loadfile tests --ignore tests/browser --ignore tests/test_runtimes.py
+	$(VENV)/python -m pytest -n 2 --max-worker-restart 0 --dist loadfile --no-loadscope-reorder tests --ignore tests/browser --ignore tests/test_runtimes.py
 	$(VENV)/python -m pytest tests/browser
 	$(VENV)/python -m pytest tests/test_runtimes.py
 	$(VENV)/python -m kdlab.workbook --jobs 2

@@ -14,8 +14,9 @@ The teacher is asked once, through the bank.
 
     python benchmarks/cifar10.py --data folder:PATH --recipe tutorial --usual 20
 
-times three turns of 20 steps of the usual loop (training_speed.py has it) for each of the three on the same images, and computes
-from them what the whole experiment would take with it; for an idle machine, since its loader's processes work beside it.
+times three turns of 20 steps of kdlab's loop and of the usual one (both as in training_speed.py) for each of the three, on the
+same images and by the same clock, and computes what the whole experiment takes if the rest goes as fast; for an idle machine, since
+the usual loop has two more processes.
 """
 
 import argparse
@@ -27,8 +28,8 @@ from collections.abc import Callable
 
 import torch
 from provenance import write
-from training_speed import steps, usual
-from turns import BATCH, in_turns
+from training_speed import ours, steps, usual
+from turns import BATCH, in_turns, ratio, show
 
 from kdlab import bank, data, devices, models
 from kdlab.evaluation import evaluate, paired_difference
@@ -67,7 +68,7 @@ def main() -> None:
     parser.add_argument("--data", required=True, help="cifar10 or folder:PATH")
     parser.add_argument("--recipe", default="article", choices=RECIPES)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--usual", type=int, metavar="STEPS", help="time the usual loop instead, this many steps of it")
+    parser.add_argument("--usual", type=int, metavar="STEPS", help="instead: time both loops in turns, this many steps a turn")
     given = parser.parse_args()
     if given.seeds < 2:
         parser.error("an interval needs --seeds >= 2")
@@ -76,7 +77,7 @@ def main() -> None:
     start = time.process_time()
     cifar = dataclasses.replace(data.load(given.data), mirrored=True)  # photographs may be flipped
     if given.usual:
-        print(_usual(cifar, given))
+        print(_against_the_usual_loop(cifar, given))
         return
     seconds: dict[str, float | list[float]] = {"load": time.process_time() - start}
 
@@ -124,20 +125,34 @@ def main() -> None:
     }))
 
 
-def _usual(cifar: data.Dataset, given: argparse.Namespace):
-    """Writes what the usual loop takes on a part of the training, and on all of it if the rest goes as fast."""
+def _against_the_usual_loop(cifar: data.Dataset, given: argparse.Namespace):
+    """Writes how fast both loops go through some steps, in turns, and what the whole experiment takes if all goes as fast."""
     recipe, rounds = RECIPES[given.recipe], 3
     build = functools.partial(models.build, shape=cifar.shape, classes=len(cifar.classes))
-    loops = {"teacher": usual(build(recipe.teacher), cifar), "alone": usual(build(recipe.student), cifar),
-             "distilled": usual(build(recipe.student), cifar, build(recipe.teacher).eval())}
-    rates = in_turns({task: functools.partial(steps, loop, given.usual) for task, loop in loops.items()}, rounds)
+    teacher = build(recipe.teacher).eval()
+    answers = bank.make(torch.randn(len(cifar.train), len(cifar.classes)), cifar)  # what they say takes no time
+    part = dataclasses.replace(cifar, train=cifar.train.subset(slice(20 * given.usual)))
+    loops = {"usual, teacher": usual(build(recipe.teacher), cifar), "kdlab, teacher": ours(build(recipe.teacher), cifar),
+             "usual, alone": usual(build(recipe.student), cifar), "kdlab, alone": ours(build(recipe.student), cifar),
+             "usual, distilled": usual(build(recipe.student), cifar, teacher),
+             "kdlab, distilled": ours(build(recipe.student), cifar, answers)}
+    contenders = {name: functools.partial(steps, loop, given.usual) for name, loop in loops.items()}
+    rates = in_turns(contenders | {"kdlab, bank": lambda: len(bank.fill(teacher, part).logits)}, rounds)
     for loop in loops.values():
         loop.close()
-    images = dict.fromkeys(loops, (recipe.student_epochs or recipe.epochs) * (recipe.images or len(cifar.train)))
-    images["teacher"] = recipe.epochs * len(cifar.train)
+    images = dict.fromkeys(("alone", "distilled"), (recipe.student_epochs or recipe.epochs) * (recipe.images or len(cifar.train)))
+    images |= {"teacher": recipe.epochs * len(cifar.train), "bank": len(cifar.train)}
+    seconds = {name: [images[name.split(", ")[1]] / rate for rate in found] for name, found in rates.items()}
+    distilled = [sum(round) for round in zip(seconds["kdlab, bank"], seconds["kdlab, distilled"])]
+    whole = {way: [sum(round) for round in zip(*(s for name, s in seconds.items() if name.startswith(way)))] for way in ("usual", "kdlab")}
+    figures = {f"{task}: kdlab / usual": ratio(rates[f"kdlab, {task}"], rates[f"usual, {task}"]) for task in ("teacher", "alone")}
+    figures["distilled, the bank's filling counted: kdlab / usual"] = ratio(seconds["usual, distilled"], distilled)
+    figures["the whole experiment: kdlab / usual"] = ratio(whole["usual"], whole["kdlab"])
+    show(figures)
     return write(f"cifar10_usual-{given.recipe}", {
-        "images_of_each": images, "steps_timed": rounds * given.usual, "threads": 1, "workers": 2, "images_per_second": rates,
-        "computed_seconds": {task: images[task] / statistics.median(rates[task]) for task in loops},
+        "images_of_each": images, "steps_timed": rounds * given.usual, "threads": 1, "workers": 2, "figures": figures,
+        "images_per_second": rates, "computed_seconds": {name: statistics.median(found) for name, found in seconds.items()},
+        "computed_seconds_of_the_whole": {way: statistics.median(found) for way, found in whole.items()},
     })
 
 

@@ -25,7 +25,8 @@ def provenance() -> dict:
     Returns:
         machine (processor and accelerators in words, never the host's name), load_before (the system's 1-minute
         load average at the start: near 0 on a machine that had nothing else to do), system, versions, commit
-        (None outside a git checkout; "+" behind it where the code differs from it), command and date (UTC).
+        (None outside a git checkout; "+" behind it where the code differs from it), command (with PATH in place of a
+        place on this machine) and date (UTC).
     """
     versions = {"python": platform.python_version()}
     for package in ("torch", "torchvision", "numpy", "kdlab"):
@@ -40,7 +41,7 @@ def provenance() -> dict:
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "versions": versions,
         "commit": STARTED_FROM,
-        "command": " ".join(["python", Path(os.path.relpath(script, ROOT)).as_posix(), *options]),
+        "command": " ".join(["python", Path(os.path.relpath(script, ROOT)).as_posix(), *map(_without_a_path, options)]),
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }
 
@@ -66,6 +67,10 @@ def write(name: str, data: dict, folder: str | Path | None = None) -> Path:
     part.write_text(json.dumps({"provenance": origin, **data}, indent=1) + "\n")
     os.replace(part, path)
     return path
+
+
+def _without_a_path(option: str) -> str:
+    return "folder:PATH" if option.startswith("folder:") else option
 
 
 def _commit() -> str | None:

@@ -29,6 +29,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from kdlab import devices
 from kdlab.data import Dataset, Recipe, Split, augment
 
 VERSION = 2
@@ -121,11 +122,9 @@ def make(
 
 def fill(
     teacher: nn.Module, dataset: Dataset, *, split: str = "train", views: int = 0, recipe: Recipe | None = None,
-    producer: str | None = None,
+    producer: str | None = None, settings: devices.Settings | None = None,
 ) -> Bank:
     """Asks a teacher once about every image of a split, or about each of several views of every image.
-
-    It runs with the settings of `kdlab.devices.fast`.
 
     Args:
         teacher: on the data set's device; its mode is restored.
@@ -133,6 +132,7 @@ def fill(
         views: >= 0, how many views of each image; 0 for the plain image.
         recipe: how they are made; None for `dataset.recipe(seed=0)`.
         producer: who made the logits; None writes torch's version and the teacher's class.
+        settings: None asks `kdlab.devices.fast` how this hardware computes; `devices.Settings()` is all off.
 
     Returns:
         Bank, on the data set's device.
@@ -140,10 +140,9 @@ def fill(
     Raises:
         ValueError: logits that do not fit the data set, or are not finite; views and recipe that do not fit.
     """
-    from kdlab import devices
     from kdlab.evaluation import predict
 
-    settings = devices.fast(teacher, dataset.train.images.device)
+    settings = settings or devices.fast(teacher, dataset.train.images.device)
     producer = producer or f"torch {torch.__version__} {type(teacher).__name__}"
     if views < 0 or (recipe and not views):
         raise ValueError(f"views must be >= 0, and >= 1 with a recipe, got {views}")

@@ -15,6 +15,7 @@ from torch import Tensor
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 LINES = ("-", "--", "-.", ":")
+CLEAR = {"facecolor": "white", "edgecolor": "none", "pad": 0.6}  # behind a text, so that no line crosses it
 
 _STYLE = {
     "font.size": 12,
@@ -191,7 +192,9 @@ def intervals(results: Mapping[str, tuple[float, float, float]], *, title: str, 
         ax.plot([low, high], [i, i], color=color, solid_capstyle="butt")
         fill = "white" if low <= 0 <= high else color
         ax.plot(mean, i, marker="o", markersize=9, color=color, markerfacecolor=fill, markeredgewidth=2)
-        ax.annotate(f"{mean:+.1f}".replace("-", "−"), (mean, i), (0, 9), textcoords="offset points", ha="center", fontsize=11)
+        ax.annotate(
+            f"{mean:+.1f}".replace("-", "−"), (mean, i), (0, 9), textcoords="offset points", ha="center", fontsize=11, bbox=CLEAR
+        )
     ax.axvline(0, color="black", linewidth=1)
     ax.set_yticks(range(len(results)), results)
     ax.set_ylim(len(results) - 0.5, -0.8)

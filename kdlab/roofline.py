@@ -115,7 +115,7 @@ def figure(peaks: Peaks, groups: Mapping[str, Iterable[tuple[float, float, str]]
         style = dict(color=plots.COLORS[i % 7], marker=plots.MARKERS[i % 7], linestyle="none", markersize=9)
         ax.plot([x for x, _, _ in entries], [y for _, y, _ in entries], label=name, **style)
         for x, y, text in entries:  # below and above by turns, so that two ways to run one model do not collide
-            ax.annotate(text, (x, y), (0, 8 if i % 2 else -17), textcoords="offset points", ha="center", fontsize=10)
+            ax.annotate(text, (x, y), (0, 8 if i % 2 else -17), textcoords="offset points", ha="center", fontsize=10, bbox=plots.CLEAR)
     ax.margins(y=0.12)
     ax.set(xscale="log", yscale="log", title=title, xlabel="operations per byte moved", ylabel="GFLOP/s")
     for axis in (ax.xaxis, ax.yaxis):

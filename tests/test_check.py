@@ -26,6 +26,14 @@ def train_step(model, optimizer, images, labels):
     return loss.item()
 
 
+def train_step_that_clears_last(model, optimizer, images, labels):
+    loss = F.cross_entropy(model(images), labels)
+    loss.backward()
+    optimizer.step()
+    optimizer.zero_grad()
+    return loss.item()
+
+
 def train_step_without_zero_grad(model, optimizer, images, labels):
     loss = F.cross_entropy(model(images), labels)
     loss.backward()
@@ -37,6 +45,28 @@ def train_step_with_two_softmaxes(model, optimizer, images, labels):
     loss = F.cross_entropy(model(images).softmax(1), labels)
     optimizer.zero_grad()
     loss.backward()
+    optimizer.step()
+    return loss.item()
+
+
+def train_step_without_step(model, optimizer, images, labels):
+    loss = F.cross_entropy(model(images), labels)
+    optimizer.zero_grad()
+    loss.backward()
+    return loss.item()
+
+
+def train_step_without_backward(model, optimizer, images, labels):
+    loss = F.cross_entropy(model(images), labels)
+    optimizer.zero_grad()
+    optimizer.step()
+    return loss.item()
+
+
+def train_step_that_clears_between(model, optimizer, images, labels):
+    loss = F.cross_entropy(model(images), labels)
+    loss.backward()
+    optimizer.zero_grad()
     optimizer.step()
     return loss.item()
 
@@ -53,6 +83,15 @@ def spread_evenly(p, labels):
 def spread_in_place(p, labels):
     p.copy_(spread_evenly(p, labels))
     return p
+
+
+def with_the_first(call, runs, clock):
+    durations = []
+    for _ in range(runs + 1):
+        start = clock()
+        call()
+        durations.append(clock() - start)
+    return 1000 * sorted(durations)[runs // 2]
 
 
 def median_ms(call, runs, clock=time.perf_counter):
@@ -132,6 +171,7 @@ RIGHT = [
     (check.one_hot, one_hot),
     (check.flat_features, flat_features),
     (check.train_step, train_step),
+    (check.train_step, train_step_that_clears_last),
     (check.soft_targets, losses.soft_targets),
     (check.soft_loss, losses.soft_loss),
     (check.distillation_loss, losses.distillation_loss),
@@ -149,21 +189,32 @@ WRONG = [
     (check.train_step, train_step_without_zero_grad, "second step is off"),
     (check.train_step, train_step_with_two_softmaxes, "no softmax before it"),
     (check.train_step, train_step_that_forgets_to_learn, "call loss.backward()"),
+    (check.train_step, train_step_without_step, "call loss.backward()"),
+    (check.train_step, train_step_without_backward, "call loss.backward()"),
+    (check.train_step, train_step_that_clears_between, "call loss.backward()"),
     (check.soft_targets, lambda z, t: (z / t).softmax(0), "dim=1"),
     (check.soft_targets, lambda z, t: z.softmax(1), "divide the logits"),
     (check.soft_targets, lambda z, t: (z * t).softmax(1), "divide the logits"),
+    (check.soft_targets, lambda z, t: (z / t**2).softmax(1), "at temperature 4"),
     (check.soft_targets, lambda z, t: (z / t).exp() / (z / t).exp().sum(1, keepdim=True), "exp overflows"),
     (check.soft_loss, lambda s, t, T: kl(s, t, T), "T² is missing"),
     (check.soft_loss, lambda s, t, T: T**2 * kl(t, s, T), "swapped"),
     (check.soft_loss, lambda s, t, T: T**2 * kl(s, t, T, reduction="none").mean(), "number of classes"),
     (check.soft_loss, lambda s, t, T: T**2 * kl(s, t, T, reduction="sum"), "divide by the batch"),
     (check.soft_loss, lambda s, t, T: T**2 * kl(s, t, T, reduction="none").sum(1), "return one number"),
+    (check.soft_loss, lambda s, t, T: 2 * T * kl(s, t, T), "at T = 3 T² · KL should be"),
+    (check.soft_loss, lambda s, t, T: 2**T * kl(s, t, T), "at T = 3 T² · KL should be"),
+    (check.soft_loss, lambda s, t, T: (T + 2) * kl(s, t, T), "at T = 3 T² · KL should be"),
+    (check.soft_loss, lambda s, t, T: 4 * kl(s, t, T), "at T = 3 T² · KL should be"),
+    (check.soft_loss, lambda s, t, T: 4 * kl(s, t, 2), "at T = 3 T² · KL should be"),
     (check.distillation_loss, lambda s, t, y, a, T: losses.distillation_loss(s, t, y, 1 - a, T), "alpha weighs the soft"),
+    (check.distillation_loss, lambda s, t, y, a, T: a * 9 * losses.soft_loss(s, t, T) / T**2 + (1 - a) * F.cross_entropy(s, y), "it must be T²"),
     (check.spread_evenly, lambda p, y: p, "the same share"),
     (check.spread_evenly, lambda p, y: torch.full_like(p, 0.2), "own probability must stay"),
     (check.spread_evenly, spread_in_place, "work on a copy"),
     (check.median_ms, mean_ms, "take the median"),
     (check.median_ms, lambda call, runs, clock: median_ms(call, runs, clock) / 1000, "multiply by 1000"),
+    (check.median_ms, with_the_first, "leave the warm-up out"),
     (check.crossover, any_win, "lost at 16"),
     (check.verdict, lambda low, high: "gain" if low + high > 0 else "loss", "the honest word is"),
     (check.threshold_for, a_little_above, "share of 0.2 of 10 pictures, but 3"),
@@ -189,7 +240,7 @@ def test_a_typical_mistake_gets_its_hint(run, answer, hint, capsys):
     assert said.startswith("✗ not yet: ") and hint in said and said.count("\n") == 1
 
 
-@pytest.mark.parametrize("run", [run for run, _ in RIGHT], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("run", dict.fromkeys(run for run, _ in RIGHT), ids=lambda f: f.__name__)
 def test_a_stub_is_not_attempted_and_an_error_is_told_not_raised(run, capsys):
     run(lambda *args: None)
     run(lambda *args: ...)

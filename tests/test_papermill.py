@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageDraw
 
-from kdlab import workbook
+from kdlab import bank, data, models, steer, workbook
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("0*.ipynb"))
-# Two corners of the range and another seed in two runs, other data in a third; fewer of what takes long.
+# Two corners of the range, a recorded run and another seed in two runs, other data in a third; fewer of what takes long.
 MATRIX = {
-    "alpha 0, T 1": {"alpha": 0.0, "temperature": 1.0, "seeds": 2},
+    "alpha 0, T 1": {"alpha": 0.0, "temperature": 1.0, "seeds": 2, "log": "recorded.json"},
     "alpha 1, T 8, seed 3": {"alpha": 1.0, "temperature": 8.0, "seed": 3, "batches": [1, 16], "seconds": 0.05},
     "folder": {"dataset": "folder:", "seeds": 2},
 }
@@ -50,11 +50,26 @@ def images(tmp_path_factory):
     return place
 
 
+@pytest.fixture(scope="session")
+def recorded(tmp_path_factory):
+    """A run of the training panel, turned from the labels to the teacher halfway, as its Export button saves it."""
+    digits, path = data.load("digits"), tmp_path_factory.mktemp("runs") / "recorded.json"
+    turns = [{"step": step, "alpha": alpha, "temperature": 4.0, "lr": 0.01} for step, alpha in ((1, 0.0), (150, 1.0))]
+    teacher = bank.fill(models.build("mlp-64", digits.shape, 10), digits)
+    run = steer.panel(digits, {"teacher": teacher}, steps=300, log=turns)
+    run.wait()
+    run.save(path)
+    run.close()
+    return path
+
+
 @pytest.mark.parametrize("path, parameters", list(cases()))
-def test_notebook_runs_with_these_parameters(path, parameters, images, tmp_path, monkeypatch):
+def test_notebook_runs_with_these_parameters(path, parameters, images, recorded, tmp_path, monkeypatch):
     monkeypatch.setenv("KDLAB_CACHE", str(tmp_path / "cache"))
     if "dataset" in parameters:
         parameters = {**parameters, "dataset": f"folder:{images}"}
+    if "log" in parameters:
+        parameters = {**parameters, "log": str(recorded)}
     workbook.execute(path, tmp_path, parameters)
 
 

@@ -219,6 +219,23 @@ def test_a_fast_setting_costs_no_accuracy_that_paired_seeds_could_show(glyphs, p
     assert min(plain) > 0.5 and low - 0.005 <= 0 <= high + 0.005 and abs(mean) < 0.02, (fast, plain)
 
 
+def test_a_bank_filled_in_bfloat16_teaches_as_well(digits):
+    torch.manual_seed(0)
+    teacher = models.build("mlp-64", digits.shape, 10)
+    finish(train(teacher, digits, steps=100, batch_size=64, lr=1e-2))
+    whole, rough = (bank.fill(teacher, digits, settings=settings) for settings in (devices.Settings(), FAST["bfloat16"]))
+    assert 0 < (whole.logits - rough.logits).abs().max() < 0.1 * whole.logits.std()
+
+    def accuracy(answers, seed):
+        model = student(digits, seed)
+        finish(distil(model, digits, Knobs(1.0, 4.0, 1e-2), teacher=answers, steps=200, indices=FEW, seed=seed))
+        return evaluate(model, digits).accuracy
+
+    pairs = [(accuracy(rough, seed), accuracy(whole, seed)) for seed in range(6)]
+    mean, low, high, _ = paired_difference(*zip(*pairs))
+    assert min(min(pair) for pair in pairs) > 0.6 and low - 0.005 <= 0 <= high + 0.005 and abs(mean) < 0.02, pairs
+
+
 def test_a_trained_student_keeps_the_usual_memory_format(glyphs):
     model = models.build("cnn-8-16", glyphs.shape, 10)
     finish(train(model, glyphs, steps=1, batch_size=64, settings=devices.Settings(channels_last=True)))

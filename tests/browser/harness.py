@@ -282,6 +282,7 @@ class Notebook:
         self.page.evaluate(f"""words => {{
             const content = {NOTEBOOK}.content;
             const place = content.widgets.findIndex(c => c.model.sharedModel.getSource().includes(words));
+            if (place < 0) throw new Error('no cell contains ' + words);
             content.activeCellIndex = place;
             content.scrollToItem(place, 'start');
         }}""", words)
