@@ -130,7 +130,7 @@ def _against_the_usual_loop(cifar: data.Dataset, given: argparse.Namespace):
     recipe, rounds = RECIPES[given.recipe], 3
     build = functools.partial(models.build, shape=cifar.shape, classes=len(cifar.classes))
     teacher = build(recipe.teacher).eval()
-    answers = bank.make(torch.randn(len(cifar.train), len(cifar.classes)), cifar)  # what they say takes no time
+    answers = bank.make(torch.randn(len(cifar.train), len(cifar.classes)), cifar, producer="chance")  # what they say takes no time
     part = dataclasses.replace(cifar, train=cifar.train.subset(slice(20 * given.usual)))
     loops = {"usual, teacher": usual(build(recipe.teacher), cifar), "kdlab, teacher": ours(build(recipe.teacher), cifar),
              "usual, alone": usual(build(recipe.student), cifar), "kdlab, alone": ours(build(recipe.student), cifar),
