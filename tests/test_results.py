@@ -53,24 +53,31 @@ def test_readme_quotes_cifar10_as_recorded(recipe):
 
 def test_readme_quotes_the_benchmarks_as_recorded():
     readme = (ROOT / "README.md").read_text()
-    bench, two = (json.loads(next(ROOT.glob(f"results/{name}-amd-*.json")).read_text()) for name in ("bench", "training_speed-2-threads"))
+    one, two, many = (json.loads(next(ROOT.glob(f"results/{name}-amd-*.json")).read_text())
+                      for name in ("training_speed", "training_speed-2-threads", "many_students"))
     table = [line for line in readme.splitlines() if line.startswith("|")]
     start = next(i for i, line in enumerate(table) if "times as fast as the usual loop" in line)
     tasks = ["distil", "distil, 10 epochs with the bank's filling", "teacher"]
     for line, (pair, task) in zip(table[start + 2 :], [(pair, task) for pair in ("tutorial", "article") for task in tasks], strict=False):
         assert line.startswith("| ..." if task != "distil" else f"| the {pair}'s pair: distilling"), line
-        for record in (bench, two):
+        for record in (one, two):
             found = record["figures"][f"{pair}, {task}: kdlab / usual"]
             assert "{median:.1f} [{lowest:.1f}, {highest:.1f}]".format(**found) in line, (line, found)
-    many = bench["figures"]["mlp-32, 50 digits, 300 steps, 25 students: at once / one by one"]["median"]
-    assert f"25 digit students at once train {many:.1f} times as fast" in readme
+    bench = json.loads(next(ROOT.glob("results/bench-amd-*.json")).read_text())["figures"]
+    first, second = (bench[f"tutorial, {task}: kdlab / usual"]["median"] for task in tasks[:2])
+    assert f"gave {first:.1f} and {second:.1f} for the first two rows" in readme
+    times = many["figures"]["mlp-32, 50 digits, 300 steps, 25 students: at once / one by one"]["median"]
+    assert f"25 digit students at once train {times:.1f} times as fast" in readme
 
 
 def test_readme_quotes_the_whole_experiment_as_recorded():
     ours, usual = (json.loads(next(ROOT.glob(f"results/{name}-tutorial-*.json")).read_text()) for name in ("cifar10", "cifar10_usual"))
-    seconds = {name: sum(values) / len(values) if isinstance(values, list) else values for name, values in ours["cpu_seconds"].items()}
-    distilled = seconds["bank"] + seconds["alpha=0.25 T=2"]
     readme = re.sub(r"\s+", " ", (ROOT / "README.md").read_text())
-    assert f"took {sum(seconds.values()) / 60:.0f} minutes of one core" in readme
-    assert f"the usual loop would take {sum(usual['computed_seconds'].values()) / 60:.0f}, by {usual['steps_timed']} timed steps" in readme
-    assert f"took {distilled / 60:.1f} of those minutes, the teacher's bank included, in place of {usual['computed_seconds']['distilled'] / 60:.0f}" in readme
+    whole = {way: seconds / 60 for way, seconds in usual["computed_seconds_of_the_whole"].items()}
+    ratio = "{median:.1f} [{lowest:.1f}, {highest:.1f}]".format(**usual["figures"]["the whole experiment: kdlab / usual"])
+    assert f"{whole['kdlab']:.0f} minutes in place of {whole['usual']:.0f}, {ratio} times as fast" in readme
+    distilled = "{median:.1f} [{lowest:.1f}, {highest:.1f}]".format(**usual["figures"]["distilled, the bank's filling counted: kdlab / usual"])
+    assert f"the distilled student alone, its bank included, {distilled} times" in readme
+    for name, mean in {name: sum(found) / len(found) for name, found in ours["accuracy_percent"].items()}.items():
+        assert f"{mean:.1f} {'alone' if name == 'alone' else 'distilled'}" in readme
+    assert f"{ours['teacher_percent']:.1f} for the teacher" in readme
