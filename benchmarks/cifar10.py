@@ -132,10 +132,10 @@ def _against_the_usual_loop(cifar: data.Dataset, given: argparse.Namespace):
     teacher = build(recipe.teacher).eval()
     answers = bank.make(torch.randn(len(cifar.train), len(cifar.classes)), cifar, producer="chance")  # what they say takes no time
     part = dataclasses.replace(cifar, train=cifar.train.subset(slice(20 * given.usual)))
-    loops = {"usual, teacher": usual(build(recipe.teacher), cifar), "kdlab, teacher": ours(build(recipe.teacher), cifar),
-             "usual, alone": usual(build(recipe.student), cifar), "kdlab, alone": ours(build(recipe.student), cifar),
-             "usual, distilled": usual(build(recipe.student), cifar, teacher),
-             "kdlab, distilled": ours(build(recipe.student), cifar, answers)}
+    loops = {}
+    for way, loop, asked in (("usual", usual, teacher), ("kdlab", ours, answers)):
+        loops |= {f"{way}, teacher": loop(build(recipe.teacher), cifar), f"{way}, alone": loop(build(recipe.student), cifar),
+                  f"{way}, distilled": loop(build(recipe.student), cifar, asked)}
     contenders = {name: functools.partial(steps, loop, given.usual) for name, loop in loops.items()}
     rates = in_turns(contenders | {"kdlab, bank": lambda: len(bank.fill(teacher, part).logits)}, rounds)
     for loop in loops.values():

@@ -18,27 +18,16 @@ def flat_features(size, channels, poolings):
     return channels * (size // 2**poolings) ** 2
 
 
-def train_step(model, optimizer, images, labels):
-    loss = F.cross_entropy(model(images), labels)
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
-    return loss.item()
+def train_step(*calls):
+    """A training step that calls these in this order."""
 
+    def answer(model, optimizer, images, labels):
+        loss = F.cross_entropy(model(images), labels)
+        for call in calls:
+            {"clear": optimizer.zero_grad, "backward": loss.backward, "step": optimizer.step}[call]()
+        return loss.item()
 
-def train_step_that_clears_last(model, optimizer, images, labels):
-    loss = F.cross_entropy(model(images), labels)
-    loss.backward()
-    optimizer.step()
-    optimizer.zero_grad()
-    return loss.item()
-
-
-def train_step_without_zero_grad(model, optimizer, images, labels):
-    loss = F.cross_entropy(model(images), labels)
-    loss.backward()
-    optimizer.step()
-    return loss.item()
+    return answer
 
 
 def train_step_with_two_softmaxes(model, optimizer, images, labels):
@@ -47,32 +36,6 @@ def train_step_with_two_softmaxes(model, optimizer, images, labels):
     loss.backward()
     optimizer.step()
     return loss.item()
-
-
-def train_step_without_step(model, optimizer, images, labels):
-    loss = F.cross_entropy(model(images), labels)
-    optimizer.zero_grad()
-    loss.backward()
-    return loss.item()
-
-
-def train_step_without_backward(model, optimizer, images, labels):
-    loss = F.cross_entropy(model(images), labels)
-    optimizer.zero_grad()
-    optimizer.step()
-    return loss.item()
-
-
-def train_step_that_clears_between(model, optimizer, images, labels):
-    loss = F.cross_entropy(model(images), labels)
-    loss.backward()
-    optimizer.zero_grad()
-    optimizer.step()
-    return loss.item()
-
-
-def train_step_that_forgets_to_learn(model, optimizer, images, labels):
-    return F.cross_entropy(model(images), labels).item()
 
 
 def spread_evenly(p, labels):
@@ -170,8 +133,8 @@ async def never_ask(ask, fallback, seconds):
 RIGHT = [
     (check.one_hot, one_hot),
     (check.flat_features, flat_features),
-    (check.train_step, train_step),
-    (check.train_step, train_step_that_clears_last),
+    (check.train_step, train_step("clear", "backward", "step")),
+    (check.train_step, train_step("backward", "step", "clear")),
     (check.soft_targets, losses.soft_targets),
     (check.soft_loss, losses.soft_loss),
     (check.distillation_loss, losses.distillation_loss),
@@ -186,12 +149,12 @@ WRONG = [
     (check.one_hot, lambda labels, classes: torch.eye(classes)[labels] * 0.9 + 0.1 / classes, "only 0 and 1"),
     (check.one_hot, lambda labels, classes: torch.eye(classes)[(labels + 1) % classes], "the column of the label"),
     (check.flat_features, lambda size, channels, poolings: channels * 4 * 4, "2048 numbers"),
-    (check.train_step, train_step_without_zero_grad, "second step is off"),
+    (check.train_step, train_step("backward", "step"), "second step is off"),
     (check.train_step, train_step_with_two_softmaxes, "no softmax before it"),
-    (check.train_step, train_step_that_forgets_to_learn, "call loss.backward()"),
-    (check.train_step, train_step_without_step, "call loss.backward()"),
-    (check.train_step, train_step_without_backward, "call loss.backward()"),
-    (check.train_step, train_step_that_clears_between, "call loss.backward()"),
+    (check.train_step, train_step(), "call loss.backward()"),
+    (check.train_step, train_step("clear", "backward"), "call loss.backward()"),
+    (check.train_step, train_step("clear", "step"), "call loss.backward()"),
+    (check.train_step, train_step("backward", "clear", "step"), "call loss.backward()"),
     (check.soft_targets, lambda z, t: (z / t).softmax(0), "dim=1"),
     (check.soft_targets, lambda z, t: z.softmax(1), "divide the logits"),
     (check.soft_targets, lambda z, t: (z * t).softmax(1), "divide the logits"),

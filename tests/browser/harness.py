@@ -38,6 +38,10 @@ FLAGS = (
 SETTINGS = {
     "@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
 }
+LAB = (
+    "--ServerApp.root_dir={place} --ip=127.0.0.1 --ServerApp.port_retries=0 --ServerApp.allow_root=True "
+    "--IdentityProvider.token= --LabApp.expose_app_in_browser=True"
+).split()
 NOTEBOOK = "window.jupyterapp.shell.currentWidget"
 
 
@@ -60,9 +64,10 @@ class Server:
 
     Args:
         place: an empty folder; everything that the server reads or writes lies in it.
+        module, flags: another server and its own flags, where `{place}` stands for the folder.
     """
 
-    def __init__(self, place: Path):
+    def __init__(self, place: Path, module: str = "jupyterlab", flags: Sequence[str] = LAB):
         self.place, self._numbers = place, itertools.count()
         shutil.copytree(ROOT / "notebooks", place / "notebooks", ignore=shutil.ignore_patterns(".*"))
         shutil.copytree(ROOT / "results", place / "results")
@@ -79,20 +84,19 @@ class Server:
         env["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
         self._log = open(place / "server.log", "w")
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={place}", "--no-browser", "--ip=127.0.0.1",
-             f"--port={self.url.rpartition(':')[2]}", "--ServerApp.port_retries=0", "--ServerApp.allow_root=True",
-             "--IdentityProvider.token=", "--LabApp.expose_app_in_browser=True"],
+            [sys.executable, "-m", module, *(flag.format(place=place) for flag in flags), "--no-browser",
+             f"--port={self.url.rpartition(':')[2]}"],
             env=env, stdout=self._log, stderr=subprocess.STDOUT,
         )
         end = time.monotonic() + 60
         while True:
             try:
-                urllib.request.urlopen(f"{self.url}/api", timeout=5).close()
+                urllib.request.urlopen(self.url, timeout=5).close()
                 return
             except OSError:
                 if self._process.poll() is not None or time.monotonic() > end:
                     self.close()
-                    raise RuntimeError(f"JupyterLab did not start:\n{(place / 'server.log').read_text()}") from None
+                    raise RuntimeError(f"{module} did not start:\n{(place / 'server.log').read_text()}") from None
                 time.sleep(0.2)
 
     def write(self, cells: Sequence[str]) -> str:
