@@ -35,7 +35,7 @@ lab: .venv/installed     ## install into .venv if need be, and open JupyterLab o
 	$(VENV)/python -m jupyterlab --ServerApp.root_dir=. notebooks/00_start_here.ipynb $(ARGS)
 
 run: .venv/installed     ## run the whole workbook without a browser; pages and executed copies in build/
-	$(VENV)/python -m kdlab.workbook $(ARGS)
+	$(VENV)/python -m workbook.run $(ARGS)
 
 # Two files of tests at a time, where a process that crashes ends the run and names its test (xdist 3.8 may wait for ever for
 # the one that replaces it); the browser's by themselves; the runtimes in a process of their own, because after the other
@@ -44,8 +44,8 @@ test: .venv/installed     ## run all tests, then the workbook, then compare ever
 	$(VENV)/python -m pytest -n 2 --max-worker-restart 0 --dist loadfile --no-loadscope-reorder tests --ignore tests/browser --ignore tests/test_runtimes.py
 	$(VENV)/python -m pytest tests/browser
 	$(VENV)/python -m pytest tests/test_runtimes.py
-	$(VENV)/python -m kdlab.workbook --jobs 2
-	TQDM_DISABLE=1 $(VENV)/python -m pytest -n 2 --max-worker-restart 0 --dist loadscope --nbval --nbval-current-env --nbval-sanitize-with tests/sanitize.cfg $(NOTEBOOKS) $(LESSON:notebooks/%=build/%)
+	$(VENV)/python -m workbook.run --jobs 2
+	TQDM_DISABLE=1 $(VENV)/python -m pytest -n 2 --max-worker-restart 0 --dist loadscope --nbval --nbval-current-env --nbval-sanitize-with tests/notebooks/sanitize.cfg $(NOTEBOOKS) $(LESSON:notebooks/%=build/%)
 
 test-ipykernel6: .venv-ipykernel6/installed     ## the steering tests on ipykernel 6.31, in .venv-ipykernel6 beside .venv
 	$(VENV6)/python -m pytest tests/test_steer.py
@@ -60,7 +60,7 @@ bench: .venv/installed     ## all benchmarks in a short form, and one table of r
 
 devices: .venv/installed     ## install the runtimes (1.5 GB) and run the labs 12 to 16 with them, without a browser
 	$(PIP) -e '.[devices]'
-	$(VENV)/python -m kdlab.workbook $(wildcard notebooks/1[2-6]_*.ipynb) $(ARGS)
+	$(VENV)/python -m workbook.run $(wildcard notebooks/1[2-6]_*.ipynb) $(ARGS)
 
 litert: .venv/installed     ## LiteRT's converter in .venv-litert beside .venv, because it needs an older torch (5 GB)
 	$(VENV)/python -m venv .venv-litert
@@ -71,10 +71,10 @@ demo: .venv/installed     ## one page with teacher and student for any browser: 
 	$(VENV)/python demo/build.py $(ARGS)
 
 outputs: .venv/installed     ## for maintainers: execute the notebooks in place, so that they can be committed
-	$(VENV)/python -m kdlab.workbook --in-place $(ARGS)
+	$(VENV)/python -m workbook.run --in-place $(ARGS)
 
 clean:     ## remove .venv, build/ and the caches
-	rm -rf .venv .venv-ipykernel6 .venv-litert build kdlab.egg-info .pytest_cache .hypothesis kdlab/__pycache__ tests/__pycache__ tests/browser/__pycache__ notebooks/.ipynb_checkpoints
+	rm -rf .venv .venv-ipykernel6 .venv-litert build kdlab.egg-info .pytest_cache .hypothesis notebooks/.ipynb_checkpoints
 
 .venv/installed: pyproject.toml $(CONSTRAINTS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "kdlab needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) --version 2>&1); name another: make lab PYTHON=python3.12"; exit 1; }
@@ -88,7 +88,7 @@ clean:     ## remove .venv, build/ and the caches
 	*) $(TORCH) "$(TORCH_INDEX)" ;; \
 	esac
 	$(PIP) -e '.[$(EXTRAS)]'
-	$(VENV)/python -m kdlab
+	$(VENV)/python -m workbook.doctor
 	touch $@
 
 # An older ipykernel over the packages of .venv: what is not found in the one is taken from the other.

@@ -9,7 +9,8 @@ since an emulation's seconds say nothing about a chip. About ten minutes, most o
 import torch
 from provenance import write
 
-from kdlab import bank, data, fpga, models
+from kdlab import bank, data, models
+from workbook.runtimes import fpga
 from kdlab.evaluation import evaluate
 from kdlab.training import Knobs, distil
 

@@ -23,8 +23,9 @@ import harness  # noqa: E402
 GOALS = {"key_to_loop_ms": 60, "update_to_visible_ms": 60, "explorer_to_visible_ms": 50}
 SETUP = """
 import gc, os, time, psutil, torch
-from kdlab import bank, data, live, models, steer
-from kdlab.session import Choice, Session
+from kdlab import bank, data, models
+from workbook.panels import live, training as steer
+from workbook.panels.session import Choice, Session
 from kdlab.training import Knobs
 torch.set_num_threads(1)
 digits = data.load("digits")

@@ -4,7 +4,7 @@
 
 The students: mlp-32 on the first 50 digits, 300 steps, all images in each step, their alphas and temperatures over
 a grid. The ways: `one by one` is kdlab.training.distil for each student; `vmap` is torch.func on the same stack;
-`at once` is kdlab.many.distil; all with the fused AdamW. Then wider students and a CNN, where the gain shrinks or
+`at once` is workbook.labs.many.distil; all with the fused AdamW. Then wider students and a CNN, where the gain shrinks or
 is gone. Figures are CPU seconds of this process, with wall seconds beside them in the record; ratios are taken
 round by round. Memory is how far the peak of a forked process's resident set (getrusage's ru_maxrss) lies above
 that of the same way with one student. Writes results/many_students-MACHINE.json.
@@ -23,7 +23,8 @@ import torch
 from torch.func import functional_call, stack_module_state, vmap
 from torch.nn import functional as F
 
-from kdlab import bank, data, many, models, training
+from kdlab import bank, data, models, training
+from workbook.labs import many
 from kdlab.training import Knobs
 
 torch.set_num_threads(1)

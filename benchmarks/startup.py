@@ -19,7 +19,7 @@ REPORT = f"""{ROOMS}
 import contextlib, io, time
 start = time.perf_counter()
 with contextlib.redirect_stdout(io.StringIO()):
-    from kdlab import doctor
+    from workbook import doctor
     doctor.report()
 print(time.perf_counter() - start)"""
 
@@ -46,7 +46,7 @@ def main() -> None:
     if not short:
         start = time.perf_counter()
         lesson = sorted(str(path) for path in (ROOT / "notebooks").glob("0*.ipynb"))
-        subprocess.run([sys.executable, "-m", "kdlab.workbook", *lesson], cwd=ROOT, check=True)
+        subprocess.run([sys.executable, "-m", "workbook.run", *lesson], cwd=ROOT, check=True)
         figures["the whole lesson headless"] = figure([(time.perf_counter() - start) / 60], "minutes, at most", 6)
     show(figures)
     print(write("startup", {"figures": figures}))

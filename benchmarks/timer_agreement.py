@@ -17,7 +17,7 @@ from torch.utils import benchmark
 from turns import figure
 
 from kdlab import latency, models
-from kdlab.runtimes import RUNTIMES
+from workbook.runtimes import RUNTIMES
 
 
 def workloads() -> dict:

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from kdlab import bank, data, losses, models
 from kdlab.evaluation import evaluate, predict
-from kdlab.runtimes import to_onnx
+from workbook.runtimes import to_onnx
 from kdlab.training import Knobs, distil
 
 HERE = Path(__file__).parent

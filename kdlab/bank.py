@@ -20,8 +20,6 @@ as "(3, 32, 32)", followed by all the images' digests; "content" is the same wit
 """
 
 import json
-import os
-import tempfile
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -31,6 +29,7 @@ from torch import Tensor, nn
 
 from kdlab import devices
 from kdlab.data import Dataset, Recipe, Split, augment
+from kdlab.files import write_whole
 
 VERSION = 2
 _KEY = "kdlab_bank"
@@ -177,27 +176,6 @@ def save(bank: Bank, path: str | Path) -> None:
     text = json.dumps(record, sort_keys=True)
     tensors = {"logits": bank.logits.cpu().contiguous(), "indices": bank.indices.cpu().contiguous()}
     write_whole("bank", path, to_bytes(tensors, {_KEY: text}))
-
-
-def write_whole(what: str, path: str | Path, content: bytes) -> None:
-    """Writes a file to a temporary name in its folder and renames it, so that it is there whole or not at all.
-
-    Args:
-        what: the file's kind, for the error's sentence.
-        path: the file; its folder is made where it is missing.
-        content: all of it.
-
-    Raises:
-        OSError: the disk is full or the folder cannot be written; nothing half-written remains.
-    """
-    path = Path(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".saving-") as folder:
-            (Path(folder) / path.name).write_bytes(content)
-            os.replace(Path(folder) / path.name, path)
-    except OSError as error:
-        raise OSError(f"could not write the {what} {path}: {error}; nothing was changed there") from None
 
 
 def load(path: str | Path, dataset: Dataset, *, split: str = "train") -> Bank:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from kdlab import devices as hardware
-from kdlab.runtimes import RUNTIMES, Unavailable
+from workbook.runtimes import RUNTIMES, Unavailable
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 
 from kdlab import losses
 from kdlab.evaluation import predict
-from kdlab.runtimes import Unavailable
+from workbook.runtimes import Unavailable
 
 WINDOW = {"width": 1280, "height": 900}
 PATIENCE = 120_000  # ms, for starting and measuring on a busy machine

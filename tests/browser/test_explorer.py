@@ -5,7 +5,7 @@ import pytest
 
 CELL = """
 import torch
-from kdlab import live
+from workbook.panels import live
 logits = torch.randn(6, 10, generator=torch.Generator().manual_seed(3)) * 4
 images = torch.randint(0, 255, (6, 3, 16, 16), dtype=torch.uint8)
 panel = live.explorer(logits, images, list("ABCDEFGHIJ"), temperature=4.0)

@@ -6,7 +6,8 @@ import pytest
 
 SETUP = """
 import torch
-from kdlab import live, models
+from kdlab import models
+from workbook.panels import live
 torch.set_num_threads(1)
 nets = {name: models.build(name, (1, 8, 8), 10) for name in ("mlp-64", "mlp-16")}
 """

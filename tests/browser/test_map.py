@@ -5,7 +5,7 @@ import pytest
 
 CELL = """
 import torch
-from kdlab import map_panel
+from workbook.panels import grid as map_panel
 draw = torch.Generator().manual_seed(3)
 alphas, temperatures = [0.0, 0.5, 1.0], [1.0, 2.0, 4.0, 8.0]
 means = torch.tensor([[0.0, 0, 0, 0], [1, 3, 6, 4], [2, 4, 9, -1]])

@@ -7,7 +7,8 @@ import pytest
 
 SETUP = """
 import copy, threading, torch
-from kdlab import bank, data, missing, models
+from kdlab import bank, data, models
+from workbook.panels import missing_class as missing
 from kdlab.evaluation import evaluate
 from kdlab.training import Knobs, distil, finish, train
 torch.set_num_threads(1)

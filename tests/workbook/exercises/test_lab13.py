@@ -1,0 +1,80 @@
+"""The labs' checks: right answers pass, each typical mistake gets its own hint, and nothing raises."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from workbook.exercises import labs as check_labs
+
+
+def fake(x, low, high, bits, *, steps=None, whole=True, round_=True, clamp=True, order="round"):
+    """A right fake quantisation, or one with a single mistake."""
+    scale = (high - low) / (steps or 2**bits - 1)
+    zero = round(-low / scale) if whole else -low / scale + 0.3
+    level = x / scale + zero
+    if order == "clamp":
+        rounded = level.round().clamp(0, 2**bits - 1)
+        level = level + (rounded - level).detach()
+    else:
+        rounded = level.round() if round_ else level
+        level = level + (rounded - level).detach() if order == "round" else rounded
+        level = level.clamp(0, 2**bits - 1) if clamp else level
+    return (level - zero) * scale
+
+
+def remove(first, second, keep, *, shift=0, biases=True, options=True):
+    with torch.no_grad():
+        kept = dict(stride=first.stride, padding=first.padding) if options else {}
+        one = nn.Conv2d(first.in_channels, len(keep), first.kernel_size, **kept)
+        two = nn.Conv2d(len(keep), second.out_channels, second.kernel_size, stride=second.stride, padding=second.padding)
+        one.weight.copy_(first.weight[keep]), one.bias.copy_(first.bias[keep])
+        two.weight.copy_(second.weight[:, keep + shift])
+        if biases:
+            two.bias.copy_(second.bias)
+    return one, two
+
+
+def masked(first, second, keep):
+    first = copy.deepcopy(first)
+    first.weight.data[[c for c in range(len(first.weight)) if c not in keep.tolist()]] = 0
+    return first, second
+
+
+def in_place(first, second, keep):
+    small = remove(first, second, keep)
+    first.weight.data.zero_()
+    return small
+
+
+CASES = [
+    (check_labs.fake_quantize, fake, "✓"),
+    (check_labs.fake_quantize, lambda x, low, high, bits: None, "not attempted"),
+    (check_labs.fake_quantize, lambda x, low, high, bits: x, "round x / scale"),
+    (check_labs.fake_quantize, lambda *a: fake(*a, clamp=False), "clamp the levels"),
+    (check_labs.fake_quantize, lambda *a: fake(*a, whole=False), "whole level"),
+    (check_labs.fake_quantize, lambda *a: fake(*a, steps=2 ** a[3]), "not 2**bits"),
+    (check_labs.fake_quantize, lambda *a: fake(*a, steps=2 ** a[3] + 8), "more than half a step"),
+    (check_labs.fake_quantize, lambda *a: fake(*a).detach(), "no gradient comes back"),
+    (check_labs.fake_quantize, lambda *a: fake(*a, order="nothing"), "round has the gradient 0"),
+    (check_labs.fake_quantize, lambda *a: fake(*a, order="clamp"), "not through clamp"),
+    (check_labs.fake_quantize, lambda x, low, high, bits: fake(x, low, high, bits) + (x - x.detach()) * 0.5, "gradient must be"),
+    (check_labs.fake_quantize, lambda *a: 1 / 0, "raised ZeroDivisionError"),
+    (check_labs.without_channels, remove, "✓"),
+    (check_labs.without_channels, lambda a, b, keep: None, "not attempted"),
+    (check_labs.without_channels, lambda a, b, keep: a, "return two nn.Conv2d"),
+    (check_labs.without_channels, masked, "of the first, keep rows"),
+    (check_labs.without_channels, lambda a, b, keep: (remove(a, b, keep)[0], b), "of the second, keep columns"),
+    (check_labs.without_channels, lambda *a: remove(*a, shift=1), "same channels"),
+    (check_labs.without_channels, lambda *a: remove(*a, biases=False), "keeps all its biases"),
+    (check_labs.without_channels, lambda *a: remove(*a, options=False), "stride and padding"),
+    (check_labs.without_channels, in_place, "must stay as they were"),
+]
+
+
+@pytest.mark.parametrize("check, answer, said", CASES)
+def test_a_check_says_what_it_should(capsys, check, answer, said):
+    check(answer)
+    printed = capsys.readouterr().out
+    assert said in printed and printed.count("\n") == 1

@@ -1,0 +1,51 @@
+"""The checks of notebook 16: right answers pass, each typical mistake gets its own hint, and nothing raises."""
+
+import pytest
+import torch
+
+from workbook.exercises import labs as check_labs
+
+
+def int8(weights, largest=127, round=torch.round, rows=True, dtype=torch.int8):
+    scales = (weights.abs().amax(1) if rows else weights.abs().max().expand(len(weights))) / largest
+    scales = torch.where(scales > 0, scales, torch.ones_like(scales))
+    return round(weights / scales[:, None]).to(dtype), scales
+
+
+def fixed(x, width, integer, cut=torch.floor, wrap=True):
+    step, half = 2.0 ** (integer - width), 2.0 ** (width - 1)
+    whole = cut(x / step)
+    return ((whole + half) % (2 * half) - half if wrap else whole.clamp(-half, half - 1)) * step
+
+
+def zero_by_zero(weights):
+    scales = weights.abs().amax(1) / 127
+    return (weights / scales[:, None]).round().to(torch.int8), scales
+
+
+CASES = [
+    (check_labs.int8_per_row, int8, "✓"),
+    (check_labs.int8_per_row, lambda w: None, "not attempted"),
+    (check_labs.int8_per_row, lambda w: int8(w)[0], "return two tensors"),
+    (check_labs.int8_per_row, lambda w: int8(w, dtype=torch.int32), "torch.int8"),
+    (check_labs.int8_per_row, lambda w: int8(w, rows=False), "each row's largest weight"),
+    (check_labs.int8_per_row, lambda w: int8(w, largest=63), "each row's largest weight"),
+    (check_labs.int8_per_row, lambda w: int8(w, round=torch.trunc), "round, do not cut off"),
+    (check_labs.int8_per_row, lambda w: (int8(w)[0], int8(w)[1][:1]), "one scale > 0 for each row"),
+    (check_labs.int8_per_row, lambda w: int8(w.mul_(2)), "work on a copy"),
+    (check_labs.int8_per_row, zero_by_zero, "0 / 0"),
+    (check_labs.fixed_point, fixed, "✓"),
+    (check_labs.fixed_point, lambda x, w, i: None, "not attempted"),
+    (check_labs.fixed_point, lambda x, w, i: x, "stores multiples of"),
+    (check_labs.fixed_point, lambda x, w, i: fixed(x, w, i, cut=torch.round), "floor, not round"),
+    (check_labs.fixed_point, lambda x, w, i: fixed(x, w, i, cut=torch.trunc), "also below zero"),
+    (check_labs.fixed_point, lambda x, w, i: fixed(x, w, i, wrap=False), "wraps around"),
+    (check_labs.fixed_point, lambda x, w, i: fixed(x, w, i + 1), "holds multiples of"),
+    (check_labs.fixed_point, lambda x, w, i: x / 0.0 + "a", "raised"),
+]
+
+
+@pytest.mark.parametrize("check, answer, said", CASES)
+def test_a_check_says_what_it_should(capsys, check, answer, said):
+    check(answer)
+    assert said in capsys.readouterr().out

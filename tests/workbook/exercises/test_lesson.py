@@ -1,0 +1,218 @@
+"""The exercises' checks: right answers pass, each typical mistake gets its own hint, and nothing ever raises."""
+
+import asyncio
+import time
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from kdlab import losses
+from workbook.exercises import lesson as check
+
+
+def one_hot(labels, classes):
+    return torch.eye(classes)[labels]
+
+
+def flat_features(size, channels, poolings):
+    return channels * (size // 2**poolings) ** 2
+
+
+def train_step(*calls):
+    """A training step that calls these in this order."""
+
+    def answer(model, optimizer, images, labels):
+        loss = F.cross_entropy(model(images), labels)
+        for call in calls:
+            {"clear": optimizer.zero_grad, "backward": loss.backward, "step": optimizer.step}[call]()
+        return loss.item()
+
+    return answer
+
+
+def train_step_with_two_softmaxes(model, optimizer, images, labels):
+    loss = F.cross_entropy(model(images).softmax(1), labels)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+
+
+def spread_evenly(p, labels):
+    right = p.gather(1, labels[:, None])
+    return ((1 - right) / (p.shape[1] - 1)).repeat(1, p.shape[1]).scatter(1, labels[:, None], right)
+
+
+def spread_in_place(p, labels):
+    p.copy_(spread_evenly(p, labels))
+    return p
+
+
+def with_the_first(call, runs, clock):
+    durations = []
+    for _ in range(runs + 1):
+        start = clock()
+        call()
+        durations.append(clock() - start)
+    return 1000 * sorted(durations)[runs // 2]
+
+
+def median_ms(call, runs, clock=time.perf_counter):
+    call()
+    durations = []
+    for _ in range(runs):
+        start = clock()
+        call()
+        durations.append(clock() - start)
+    return 1000 * sorted(durations)[runs // 2]
+
+
+def mean_ms(call, runs, clock=time.perf_counter):
+    call()
+    start = clock()
+    for _ in range(runs):
+        call()
+    return 1000 * (clock() - start) / runs
+
+
+def first_win(batches, a_ms, b_ms):
+    wins = [b < a for a, b in zip(a_ms, b_ms)]
+    return next((n for i, n in enumerate(batches) if all(wins[i:])), None)
+
+
+def any_win(batches, a_ms, b_ms):
+    return next((n for n, a, b in zip(batches, a_ms, b_ms) if b < a), None)
+
+
+def kl(student, teacher, t, **options):
+    return F.kl_div((student / t).log_softmax(1), (teacher / t).softmax(1), **{"reduction": "batchmean", **options})
+
+
+def threshold_for(confidence, share):
+    rising = confidence.sort().values
+    sent = int(share * len(rising))
+    return float(rising[sent]) if sent < len(rising) else float("inf")
+
+
+def a_little_above(confidence, share):
+    return threshold_for(confidence, share) + 1e-4
+
+
+def quantile(confidence, share):
+    return float(confidence.quantile(share))
+
+
+async def answer_within(ask, fallback, seconds):
+    try:
+        async with asyncio.timeout(seconds):
+            return await ask()
+    except Exception:
+        return fallback
+
+
+async def wait_and_see(ask, fallback, seconds):
+    return await ask()
+
+
+async def leave_it_running(ask, fallback, seconds):
+    done, _ = await asyncio.wait([asyncio.create_task(ask())], timeout=seconds)
+    return done.pop().result() if done else fallback
+
+
+async def only_time_outs(ask, fallback, seconds):
+    try:
+        return await asyncio.wait_for(ask(), seconds)
+    except TimeoutError:
+        return fallback
+
+
+async def never_ask(ask, fallback, seconds):
+    return fallback
+
+
+RIGHT = [
+    (check.one_hot, one_hot),
+    (check.flat_features, flat_features),
+    (check.train_step, train_step("clear", "backward", "step")),
+    (check.train_step, train_step("backward", "step", "clear")),
+    (check.soft_targets, losses.soft_targets),
+    (check.soft_loss, losses.soft_loss),
+    (check.distillation_loss, losses.distillation_loss),
+    (check.spread_evenly, spread_evenly),
+    (check.median_ms, median_ms),
+    (check.crossover, first_win),
+    (check.verdict, lambda low, high: "gain" if low > 0 else "loss" if high < 0 else "not shown"),
+    (check.threshold_for, threshold_for),
+    (check.answer_within, answer_within),
+]
+WRONG = [
+    (check.one_hot, lambda labels, classes: torch.eye(classes)[labels] * 0.9 + 0.1 / classes, "only 0 and 1"),
+    (check.one_hot, lambda labels, classes: torch.eye(classes)[(labels + 1) % classes], "the column of the label"),
+    (check.flat_features, lambda size, channels, poolings: channels * 4 * 4, "2048 numbers"),
+    (check.train_step, train_step("backward", "step"), "second step is off"),
+    (check.train_step, train_step_with_two_softmaxes, "no softmax before it"),
+    (check.train_step, train_step(), "call loss.backward()"),
+    (check.train_step, train_step("clear", "backward"), "call loss.backward()"),
+    (check.train_step, train_step("clear", "step"), "call loss.backward()"),
+    (check.train_step, train_step("backward", "clear", "step"), "call loss.backward()"),
+    (check.soft_targets, lambda z, t: (z / t).softmax(0), "dim=1"),
+    (check.soft_targets, lambda z, t: z.softmax(1), "divide the logits"),
+    (check.soft_targets, lambda z, t: (z * t).softmax(1), "divide the logits"),
+    (check.soft_targets, lambda z, t: (z / t**2).softmax(1), "at temperature 4"),
+    (check.soft_targets, lambda z, t: (z / t).exp() / (z / t).exp().sum(1, keepdim=True), "exp overflows"),
+    (check.soft_loss, lambda s, t, T: kl(s, t, T), "T² is missing"),
+    (check.soft_loss, lambda s, t, T: T**2 * kl(t, s, T), "swapped"),
+    (check.soft_loss, lambda s, t, T: T**2 * kl(s, t, T, reduction="none").mean(), "number of classes"),
+    (check.soft_loss, lambda s, t, T: T**2 * kl(s, t, T, reduction="sum"), "divide by the batch"),
+    (check.soft_loss, lambda s, t, T: T**2 * kl(s, t, T, reduction="none").sum(1), "return one number"),
+    (check.soft_loss, lambda s, t, T: 2 * T * kl(s, t, T), "at T = 3 T² · KL should be"),
+    (check.soft_loss, lambda s, t, T: 2**T * kl(s, t, T), "at T = 3 T² · KL should be"),
+    (check.soft_loss, lambda s, t, T: (T + 2) * kl(s, t, T), "at T = 3 T² · KL should be"),
+    (check.soft_loss, lambda s, t, T: 4 * kl(s, t, T), "at T = 3 T² · KL should be"),
+    (check.soft_loss, lambda s, t, T: 4 * kl(s, t, 2), "at T = 3 T² · KL should be"),
+    (check.distillation_loss, lambda s, t, y, a, T: losses.distillation_loss(s, t, y, 1 - a, T), "alpha weighs the soft"),
+    (check.distillation_loss, lambda s, t, y, a, T: a * 9 * losses.soft_loss(s, t, T) / T**2 + (1 - a) * F.cross_entropy(s, y), "it must be T²"),
+    (check.spread_evenly, lambda p, y: p, "the same share"),
+    (check.spread_evenly, lambda p, y: torch.full_like(p, 0.2), "own probability must stay"),
+    (check.spread_evenly, spread_in_place, "work on a copy"),
+    (check.median_ms, mean_ms, "take the median"),
+    (check.median_ms, lambda call, runs, clock: median_ms(call, runs, clock) / 1000, "multiply by 1000"),
+    (check.median_ms, with_the_first, "leave the warm-up out"),
+    (check.crossover, any_win, "lost at 16"),
+    (check.verdict, lambda low, high: "gain" if low + high > 0 else "loss", "the honest word is"),
+    (check.threshold_for, a_little_above, "share of 0.2 of 10 pictures, but 3"),
+    (check.threshold_for, lambda confidence, share: 0.0, "lets 2 of 10 pictures go, your threshold sends 0"),
+    (check.threshold_for, quantile, "lets 10 of 10 pictures go, your threshold sends 9"),
+    (check.answer_within, wait_and_see, "without waiting for it"),
+    (check.answer_within, leave_it_running, "still running"),
+    (check.answer_within, only_time_outs, "ask() raised OSError"),
+    (check.answer_within, never_ask, "answered 3 in time"),
+]
+
+
+@pytest.mark.parametrize(("run", "answer"), RIGHT, ids=lambda f: getattr(f, "__name__", ""))
+def test_a_right_answer_passes(run, answer, capsys):
+    run(answer)
+    assert capsys.readouterr().out.startswith("✓ ")
+
+
+@pytest.mark.parametrize(("run", "answer", "hint"), WRONG)
+def test_a_typical_mistake_gets_its_hint(run, answer, hint, capsys):
+    run(answer)
+    said = capsys.readouterr().out
+    assert said.startswith("✗ not yet: ") and hint in said and said.count("\n") == 1
+
+
+@pytest.mark.parametrize("run", dict.fromkeys(run for run, _ in RIGHT), ids=lambda f: f.__name__)
+def test_a_stub_is_not_attempted_and_an_error_is_told_not_raised(run, capsys):
+    run(lambda *args: None)
+    run(lambda *args: ...)
+    assert capsys.readouterr().out == "not attempted\nnot attempted\n"
+    run(lambda *args: 1 / 0)
+    assert capsys.readouterr().out == "✗ your function raised ZeroDivisionError: division by zero\n"
+
+
+def test_every_check_is_tried_here():
+    public = {f for name, f in vars(check).items() if callable(f) and not name.startswith("_") and f.__module__ == check.__name__}
+    assert public == {run for run, _ in RIGHT}

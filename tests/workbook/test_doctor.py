@@ -1,0 +1,143 @@
+import os
+import re
+import subprocess
+import sys
+from importlib import metadata
+from types import SimpleNamespace
+
+import pytest
+
+from workbook import doctor
+
+COMMAND = [sys.executable, "-m", "kdlab"]
+
+
+@pytest.fixture
+def disguise(monkeypatch):
+    """Lets a package appear in another version, or as not installed: disguise(torch="2.13.0", nbval=None)."""
+    real = metadata.distribution
+
+    def set_versions(**versions):
+        def distribution(name):
+            found = real(name)
+            if name not in versions:
+                return found
+            if versions[name] is None:
+                raise metadata.PackageNotFoundError(name)
+            return SimpleNamespace(version=versions[name], requires=found.requires, metadata=found.metadata)
+
+        monkeypatch.setattr(metadata, "distribution", distribution)
+
+    return set_versions
+
+
+def report(capsys):
+    """The doctor's exit status, and its report with the lines joined."""
+    status = doctor.report()
+    return status, " ".join(capsys.readouterr().out.split())
+
+
+def in_a_process(**environment):
+    env = {**os.environ, "PYTHONIOENCODING": "utf-8", **environment}
+    return subprocess.run(COMMAND, env=env, capture_output=True, text=True, encoding="utf-8", timeout=120)
+
+
+def test_a_healthy_environment_gives_0_and_names_what_is_there(tmp_path):
+    done = in_a_process(KDLAB_CACHE=str(tmp_path / "cache"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "The lesson can run here." in done.stdout and "✗" not in done.stdout
+    flat = " ".join(done.stdout.split())
+    for package in ("torch", "torchvision", "jupyterlab", "ipykernel", "ipywidgets"):
+        assert f"{package} {metadata.version(package)}" in flat
+    for found in ("device cpu", "CPU threads", "data: digits and glyphs", "widgets' front-end", "torch.compile"):
+        assert found in done.stdout
+    assert "cifar10 has not been downloaded" in flat and str(tmp_path / "cache") in flat
+
+
+def test_a_torchvision_of_another_build_is_named_in_plain_words(tmp_path):
+    (tmp_path / "torchvision").mkdir()
+    broken = 'raise RuntimeError("operator torchvision::nms does not exist")'
+    (tmp_path / "torchvision" / "__init__.py").write_text(broken)
+    done = in_a_process(PYTHONPATH=str(tmp_path), PYTHONIOENCODING="ascii")  # a console that has no ✗
+    assert done.returncode == 1 and not done.stderr
+    flat = " ".join(done.stdout.split())
+    assert re.search(r"\? wrong torch \S+ and torchvision \S+ do not fit together \(RuntimeError: operator", flat)
+    assert "in one command and from one index" in flat and "could not run" in flat
+
+
+def test_two_reports_at_the_same_time_both_come_through():
+    running = [subprocess.Popen(COMMAND, stdout=subprocess.DEVNULL) for _ in range(2)]
+    assert [process.wait(timeout=120) for process in running] == [0, 0]
+
+
+def test_versions_that_do_not_pair_are_named_though_they_import(disguise, capsys):
+    disguise(torch="2.13.0+cpu")
+    status, text = report(capsys)
+    assert status == 1
+    assert "torch 2.13.0+cpu and torchvision" in text and "do not fit together (torchvision wants torch" in text
+
+
+def test_an_extra_that_is_missing_is_optional_and_has_its_own_remedy(disguise, capsys):
+    disguise(voila=None)
+    status, text = report(capsys)
+    assert status == 0
+    assert "optional voila is not installed (extra 'dashboard') → make dashboard, or" in text and "'.[dashboard]'" in text
+
+
+@pytest.mark.parametrize("package", ["jupyterlab", "torch", "torchvision", "scikit-learn", "ipywidgets"])
+def test_a_missing_package_is_named_with_its_remedy(disguise, capsys, package):
+    disguise(**{package: None})
+    status, text = report(capsys)
+    assert status == 1
+    assert f"✗ missing {package} is not installed → make lab" in text
+
+
+def test_the_ipykernel_that_breaks_widgets_is_refused(disguise, capsys):
+    disguise(ipykernel="7.0.1")
+    status, text = report(capsys)
+    assert status == 1
+    assert "ipykernel 7.0.1 is installed, kdlab wants" in text and "breaks widget updates from threads" in text
+
+
+def test_a_missing_test_extra_does_not_stop_the_lesson(disguise, capsys):
+    disguise(nbval=None)
+    status, text = report(capsys)
+    assert status == 0
+    assert "– optional nbval is not installed (extra 'test')" in text
+
+
+def test_a_python_without_kdlab_is_told_where_to_go(disguise, capsys):
+    disguise(kdlab=None)
+    status, text = report(capsys)
+    assert status == 1
+    assert "✗ missing kdlab is not installed in this Python" in text and ".venv/bin" in text
+
+
+def test_a_missing_front_end_of_the_widgets_is_named(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr("jupyter_core.paths.jupyter_path", lambda *_: [str(tmp_path)])
+    status, text = report(capsys)
+    assert status == 1
+    assert "✗ missing widgets' front-end for JupyterLab" in text and "jupyterlab_widgets" in text
+
+
+def test_no_compiler_is_optional_and_has_a_remedy(monkeypatch, capsys):
+    monkeypatch.setattr(doctor.shutil, "which", lambda name: None)
+    status, text = report(capsys)
+    assert status == 0
+    assert "– optional torch.compile needs a C++ compiler" in text and "apt install" in text
+
+
+def test_a_gpu_that_torch_cannot_use_is_mentioned(monkeypatch, capsys):
+    monkeypatch.setattr("kdlab.devices.available", lambda: ["cpu"])
+    monkeypatch.setattr(doctor, "_driver", lambda: True)
+    status, text = report(capsys)
+    assert status == 0
+    assert "– optional an NVIDIA GPU is here, and torch" in text and "TORCH_INDEX" in text
+
+
+def test_environment_prints_three_lines(capsys):
+    doctor.environment()
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    assert lines[0].startswith("Python 3.") and "torch" in lines[0] and "kdlab" in lines[0]
+    assert lines[1].startswith("Devices: cpu (") and lines[2].startswith("CPU threads in torch:")

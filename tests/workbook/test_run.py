@@ -1,0 +1,142 @@
+import sys
+
+import nbformat
+import pytest
+from bs4 import BeautifulSoup
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from well_formed import notebook
+
+from workbook import run as workbook
+
+PANEL = """from IPython.display import display
+pixel = b"iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+bundle = {"image/png": pixel.decode(), "text/plain": "a panel", "text/html": "PAGE-OF-THE-WIDGET"}
+bundle["application/vnd.jupyter.widget-view+json"] = {"model_id": "1", "version_major": 2, "version_minor": 0}
+display(bundle, raw=True)"""
+
+
+def write(path, *sources):
+    nbformat.write(new_notebook(cells=[new_code_cell(source) for source in sources]), path)
+    return path
+
+
+@pytest.fixture
+def lesson(tmp_path):
+    path = tmp_path / "notebooks" / "00_lesson.ipynb"
+    path.parent.mkdir()
+    nbformat.write(notebook(), path)
+    return path
+
+
+def outputs(path):
+    return "".join(
+        output.get("text", "") or output.data.get("text/plain", "")
+        for cell in nbformat.read(path, 4).cells
+        for output in cell.get("outputs", [])
+    )
+
+
+def test_a_passed_parameter_changes_the_result(lesson, tmp_path, capsys):
+    build = tmp_path / "build"
+    assert workbook.main([str(lesson), "-p", "alpha", "0.5", "-p", "temperature", "8.0", "--output", str(build)]) == 0
+    assert "'4'" in outputs(build / lesson.name)
+    assert workbook.main([str(lesson), "-p", "alpha", "0.25", "--output", str(build)]) == 0
+    assert "'1'" in outputs(build / lesson.name)
+    assert "alpha" in workbook.parameters_of(lesson)
+    assert "[1/1] 00_lesson.ipynb: passed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("extra", [[], ["--in-place"], ["--jobs", "2"]])
+def test_one_failing_notebook_gives_1_and_the_others_still_run(tmp_path, capsys, extra):
+    bad = write(tmp_path / "a_bad.ipynb", "1 / 0", "print('not reached')")
+    good = write(tmp_path / "b_good.ipynb", "print('reached')")
+    before = bad.read_text()
+    build = tmp_path / "build"
+    assert workbook.main([str(bad), str(good), "--output", str(build), *extra]) == 1
+    out = capsys.readouterr().out
+    assert "[1/2] a_bad.ipynb: failed: ZeroDivisionError: division by zero" in out
+    assert "[2/2] b_good.ipynb: passed" in out
+    if "--in-place" in extra:
+        assert bad.read_text() == before
+        assert outputs(good) == "reached\n"
+    else:
+        assert "ZeroDivisionError" in (build / "a_bad.html").read_text()
+        assert "reached" in (build / "b_good.html").read_text()
+
+
+@pytest.mark.parametrize(
+    "arguments, sentence",
+    [
+        (["-p", "alhpa", "1"], "'alhpa' is not a parameter of"),
+        (["-p", "alhpa", "1"], "which has seed, alpha, temperature, dataset"),
+        (["-p", "alpha", "1", "--in-place"], "takes no -p"),
+        (["missing.ipynb"], "missing.ipynb is not there"),
+        (["--jobs", "0"], "--jobs must be >= 1, got 0"),
+    ],
+)
+def test_wrong_arguments_are_refused_before_anything_runs(lesson, tmp_path, capsys, arguments, sentence):
+    before = lesson.read_text()
+    with pytest.raises(SystemExit) as stopped:
+        workbook.main([str(lesson), *arguments, "--output", str(tmp_path / "build")])
+    assert stopped.value.code == 2
+    assert sentence in capsys.readouterr().err
+    assert not (tmp_path / "build").exists() and lesson.read_text() == before
+
+
+def test_a_parameter_must_be_known_to_every_notebook_that_runs(lesson, tmp_path, capsys):
+    other = write(tmp_path / "notebooks" / "01_other.ipynb", "print('no parameters')")
+    with pytest.raises(SystemExit):
+        workbook.main([str(lesson), str(other), "-p", "seed", "1", "--output", str(tmp_path / "build")])
+    assert "01_other.ipynb, which has none" in capsys.readouterr().err
+
+
+def test_no_notebook_at_all_is_said(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit):
+        workbook.main([])
+    assert "none in notebooks/" in capsys.readouterr().err
+
+
+def test_the_page_shows_the_picture_of_a_panel_and_waits_for_no_network(tmp_path):
+    path = write(tmp_path / "panel.ipynb", PANEL)
+    linked = nbformat.read(path, 4)
+    linked.cells.append(new_markdown_cell("[next](01_next.ipynb#part) $x^2$"))
+    nbformat.write(linked, path)
+    assert workbook.main([str(path), "--output", str(tmp_path / "build")]) == 0
+    page = (tmp_path / "build" / "panel.html").read_text()
+    soup = BeautifulSoup(page, "html.parser")
+    shown = soup.select_one(".jp-OutputArea-output")
+    assert shown.img["src"].startswith("data:image/png;base64,iVBORw0KGgo")
+    assert not shown.find("script") and "PAGE-OF-THE-WIDGET" not in str(shown)
+    fetched = [tag for tag in soup.select("script[src], link[href], img[src]") if "://" in str(tag)]
+    assert [tag.has_attr("async") and "mathjax" in tag["src"] for tag in fetched] == [True]
+    assert 'href="01_next.html#part"' in page
+
+
+def test_kernels_are_those_of_the_running_python(tmp_path):
+    path = write(tmp_path / "which.ipynb", "import sys; print(sys.executable)")
+    node = nbformat.read(path, 4)
+    node.metadata["kernelspec"] = {"name": "somebody-elses", "display_name": "gone", "language": "python"}
+    nbformat.write(node, path)
+    assert workbook.main([str(path), "--output", str(tmp_path / "build")]) == 0
+    assert outputs(tmp_path / "build" / "which.ipynb").strip() == sys.executable
+
+
+def test_in_place_gives_the_same_file_twice_and_keeps_only_tags_and_slides(lesson):
+    node = nbformat.read(lesson, 4)
+    node.cells.append(new_code_cell(PANEL, id="panel"))
+    node.cells.append(new_code_cell("import ipywidgets\nipywidgets.IntSlider(3)", id="slider"))
+    node.cells[3].metadata.update({"papermill": {"duration": 1.5}, "ExecuteTime": {}, "tags": ["kept"]})
+    node.metadata["papermill"] = {"start_time": "today"}
+    nbformat.write(node, lesson)
+    assert workbook.main([str(lesson), "--in-place"]) == 0
+    first = lesson.read_text()
+    assert workbook.main([str(lesson), "--in-place"]) == 0
+    assert lesson.read_text() == first
+    done = nbformat.read(lesson, 4)
+    assert set(done.metadata) == {"kernelspec", "language_info"} and "version" not in done.metadata.language_info
+    assert done.cells[3].metadata == {"tags": ["kept"]} and "slideshow" in done.cells[0].metadata
+    codes = [cell for cell in done.cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in codes] == list(range(1, len(codes) + 1))
+    assert all("widget-view" not in mime for cell in codes for out in cell.outputs for mime in out.get("data", {}))
+    assert not list(lesson.parent.glob("*.tmp"))

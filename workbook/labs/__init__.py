@@ -1,0 +1,1 @@
+"""What a single lab needs and cannot stand in its notebook."""

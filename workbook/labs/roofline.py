@@ -1,0 +1,125 @@
+"""The roofline: how fast this machine multiplies and copies at best, and how near to that a model comes.
+
+The timings of models are latency.py's; here are only the two peaks, the bytes that a model moves, and the figure.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from workbook import plots
+from kdlab.latency import measure
+
+
+@dataclass(frozen=True)
+class Peaks:
+    """What a machine reached: `gflops` in 1e9 float32 operations per second; copying in 1e9 bytes per second, `memory`
+    between arrays that fit no cache, `cache` between small ones."""
+
+    gflops: float
+    memory: float
+    cache: float
+
+    def roof(self, intensity: float, *, cached: bool = True) -> float:
+        """The most GFLOP/s at an intensity, in operations per byte, with the bytes out of the cache or out of memory."""
+        return min(self.gflops, (self.cache if cached else self.memory) * intensity)
+
+
+def peaks(*, threads: int = 1, seconds: float = 0.3) -> Peaks:
+    """Measures the CPU's peaks with torch: float32 matrix products, and copies of 128 MB and of 128 kB.
+
+    Args:
+        threads: CPU threads, >= 1.
+        seconds: > 0, for each of three sizes of product and each of the copies.
+
+    Returns:
+        Peaks, each the median of the fastest kind of call: a product of n x n counts 2·n³ operations, a copy counts the
+        bytes read and those written.
+    """
+    options = dict(threads=threads, warmup=2, min_runs=5, min_seconds=seconds)
+    gflops = []
+    for n in (256, 512, 1024):
+        a, b, into = torch.randn(n, n), torch.randn(n, n), torch.empty(n, n)
+        gflops.append(2 * n**3 / measure(lambda: torch.mm(a, b, out=into), **options).median / 1e9)
+    copying = []
+    for n in (32_000_000, 32_000):  # floats: beyond any cache, and within the second level
+        source, target = torch.zeros(n), torch.zeros(n)
+        copying.append(2 * source.nbytes / measure(lambda: target.copy_(source), **options).median / 1e9)
+    return Peaks(max(gflops), *copying)
+
+
+def traffic(model: nn.Module, shape: tuple[int, int, int], batch: int) -> int:
+    """The bytes that eager torch moves in one forward pass, if nothing stays in a cache between two operations.
+
+    Each operation reads its inputs, weights among them, and writes its outputs once; views cost nothing.
+
+    Args:
+        model: stays as it was; its eval mode is counted.
+        shape: (channels, height, width) of one image.
+        batch: images per call, >= 1.
+
+    Returns:
+        Bytes.
+    """
+    moved = 0
+
+    class Counter(TorchDispatchMode):
+        def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+            nonlocal moved
+            result = operation(*args, **(kwargs or {}))
+            if not operation.is_view:
+                moved += sum(leaf.nbytes for leaf in tree_leaves((args, kwargs, result)) if torch.is_tensor(leaf))
+            return result
+
+    was_training, device = model.training, next((p.device for p in model.parameters()), None)
+    images = torch.zeros(batch, *shape, device=device)
+    model.eval()
+    with torch.no_grad(), Counter():
+        model(images)
+    model.train(was_training)
+    return moved
+
+
+@plots.styled
+def figure(peaks: Peaks, groups: Mapping[str, Iterable[tuple[float, float, str]]], *, title: str) -> Figure:
+    """Models under the machine's roof.
+
+    Args:
+        peaks: the roof: copying limits its two slopes, arithmetic its flat part.
+        groups: name → (operations per byte, GFLOP/s achieved, text beside the point).
+        title: a text.
+
+    Returns:
+        A Figure with both axes logarithmic.
+
+    Source: Williams, Waterman, Patterson 2009, doi:10.1145/1498765.1498785.
+    """
+    groups = {name: list(entries) for name, entries in groups.items()}
+    everything = [x for entries in groups.values() for x, _, _ in entries] + [peaks.gflops / peaks.memory]
+    low, high = min(everything) / 2, max(everything) * 4
+    ax = (drawn := Figure(figsize=(8, 4.8), dpi=80, layout="constrained")).subplots()
+    across = np.geomspace(low, high, 200)
+    for name, cached, line in (("cache", True, "--"), ("memory", False, "-")):
+        speed = f"{peaks.cache if cached else peaks.memory:.0f} GB/s"
+        heights = [peaks.roof(x, cached=cached) for x in across]
+        ax.plot(across, heights, line, color="black", label=f"the roof, bytes from {name}: {speed}")
+    ax.annotate(f"{peaks.gflops:.0f} GFLOP/s", (high, peaks.gflops), (-4, 6), textcoords="offset points", ha="right")
+    for i, (name, entries) in enumerate(groups.items()):
+        style = dict(color=plots.COLORS[i % 7], marker=plots.MARKERS[i % 7], linestyle="none", markersize=9)
+        ax.plot([x for x, _, _ in entries], [y for _, y, _ in entries], label=name, **style)
+        for x, y, text in entries:  # below and above by turns, so that two ways to run one model do not collide
+            ax.annotate(text, (x, y), (0, 8 if i % 2 else -17), textcoords="offset points", ha="center", fontsize=10, bbox=plots.CLEAR)
+    ax.margins(y=0.12)
+    ax.set(xscale="log", yscale="log", title=title, xlabel="operations per byte moved", ylabel="GFLOP/s")
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.tick_params(labelsize=12)
+    drawn.legend(loc="outside lower center", ncols=2)
+    return drawn

@@ -1,0 +1,1 @@
+"""The panels: a widget a file."""

@@ -1,0 +1,129 @@
+"""The panel of the alpha-temperature map: a cell that is selected loads its student into an explorer beside the teacher's.
+
+Training the students is many.py's; what an explorer shows is live.py's.
+"""
+
+import base64
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import anywidget
+import ipywidgets as widgets
+import traitlets
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from workbook import plots
+from workbook.panels import live
+from kdlab.losses import soft_targets
+
+
+class Grid(anywidget.AnyWidget):
+    """A table of buttons; `cell` is the row and the column of the selected one, and can be set."""
+
+    _esm = Path(__file__).with_name("grid.js")
+    rows = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    columns = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    texts = traitlets.List(traitlets.List(traitlets.Unicode())).tag(sync=True)  # (rows, columns)
+    shades = traitlets.List(traitlets.List(traitlets.Float())).tag(sync=True)  # (rows, columns), in [0, 1]
+    cell = traitlets.List(traitlets.Int(), [0, 0], minlen=2, maxlen=2).tag(sync=True)
+
+    @traitlets.validate("cell")
+    def _is_there(self, proposal):
+        row, column = proposal["value"]
+        if not (0 <= row < len(self.rows) and 0 <= column < len(self.columns)):
+            raise traitlets.TraitError(f"cell must be within {len(self.rows)} x {len(self.columns)}, got {[row, column]}")
+        return proposal["value"]
+
+
+class MapPanel(widgets.VBox):
+    """What `explore` returns: `grid`, and the explorers `teacher` and `student`, which share image and temperature."""
+
+    def __init__(self, grid: Grid, teacher: Tensor, students: Tensor, images: Tensor, classes: Sequence[str]):
+        self.grid, self._teacher, self._students, self._images = grid, teacher, students, images
+        self.teacher = live.explorer(teacher, images, classes)
+        self.student = live.explorer(teacher, images, classes)
+        self.said = widgets.HTML()
+        for name in ("image", "temperature"):
+            traitlets.link((self.teacher, name), (self.student, name))
+        grid.observe(lambda change: self._load(), "cell")
+        self._load()
+        wide = dict(flex="1 1 30rem", min_width="26rem")
+        sides = [(widgets.HTML("<b>The teacher</b>"), self.teacher), (self.said, self.student)]
+        for name, side in zip(("teacher", "student"), sides):
+            side[1].add_class(f"kd-map-{name}")
+        pair = widgets.HBox([widgets.VBox(side, layout=wide) for side in sides], layout={"flex_flow": "row wrap"})
+        super().__init__([grid, pair])
+
+    def _load(self) -> None:
+        """Shows the student of the selected cell, both sides at the temperature that it was trained with."""
+        row, column = self.grid.cell
+        self.student.logits = []
+        self.student.table = self._students[row, column].numpy().tobytes()
+        self.teacher.temperature = min(max(float(self.grid.columns[column]), 0.25), 32.0)
+        self.said.value = f'<b role="status">{self.name()}</b>'
+
+    def name(self) -> str:
+        """The selected student in words."""
+        row, column = self.grid.cell
+        return f"The student of alpha = {self.grid.rows[row]}, T = {self.grid.columns[column]}"
+
+    def figure(self) -> Figure:
+        """The state as a static figure: both soft targets of the picture at the temperature chosen."""
+        image, t, (row, column) = self.teacher.image, self.teacher.temperature, self.grid.cell
+        both = {"teacher": self._teacher[image], "student": self._students[row, column, image]}
+        shares = {name: soft_targets(logits, t).tolist() for name, logits in both.items()}
+        title = f"{self.name()}: soft targets at T = {t:.3g}"
+        return plots.bars(shares, self.teacher.classes, title=title, picture=self._images[image])
+
+    def _repr_mimebundle_(self, **kwargs):
+        self.figure().savefig(png := io.BytesIO(), format="png", dpi=90)
+        picture = base64.b64encode(png.getvalue()).decode()
+        return super()._repr_mimebundle_(**kwargs) | {"text/plain": "a map of students with two explorers", "image/png": picture}
+
+
+def explore(
+    gains: Tensor,
+    alphas: Sequence[float],
+    temperatures: Sequence[float],
+    *,
+    teacher: Tensor,
+    students: Tensor,
+    images: Tensor,
+    classes: Sequence[str],
+) -> MapPanel:
+    """A map of gains; the student of the selected cell is shown in an explorer beside its teacher.
+
+    Args:
+        gains: (alphas, temperatures, 3), each a mean with the low and the high end of its interval, in points.
+        alphas, temperatures: of the rows and the columns, numbers.
+        teacher: (n, classes), the teacher's logits.
+        students: (alphas, temperatures, n, classes), each student's logits for the same pictures.
+        images: uint8 (n, channels, height, width).
+        classes: names.
+
+    Returns:
+        A MapPanel with the largest gain selected.
+
+    Raises:
+        ValueError: shapes that do not fit.
+    """
+    wanted = (len(alphas), len(temperatures))
+    if gains.shape != (*wanted, 3) or students.shape != (*wanted, len(images), len(classes)):
+        raise ValueError(
+            f"gains must be {(*wanted, 3)} and students {(*wanted, len(images), len(classes))}, "
+            f"got {tuple(gains.shape)} and {tuple(students.shape)}"
+        )
+    means = gains[..., 0]
+    low, high = min(0.0, means.min().item()), max(0.0, means.max().item())
+    best = int(means.argmax())
+    grid = Grid(
+        rows=[f"{a:g}" for a in alphas],
+        columns=[f"{t:g}" for t in temperatures],
+        texts=[[plots.signed(*cell) for cell in row] for row in gains.tolist()],
+        shades=((means - low) / max(high - low, 1e-9)).tolist(),
+        cell=list(divmod(best, len(temperatures))),
+    )
+    teacher, students, images = (x.detach().cpu() for x in (teacher.float(), students.float(), images))
+    return MapPanel(grid, teacher, students, images, classes)

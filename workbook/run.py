@@ -1,0 +1,189 @@
+"""Runs the notebooks without a browser: executed copies with an HTML page of each, or fresh outputs in place.
+
+What a notebook teaches and checks stays in the notebook; here are only running, saving and the verdict.
+"""
+
+import argparse
+import ast
+import base64
+import contextlib
+import functools
+import io
+import logging
+import os
+import re
+import sys
+import textwrap
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import nbformat
+import papermill
+from ipykernel.kernelspec import RESOURCES, get_kernel_dict
+from jinja2 import DictLoader
+from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.manager import AsyncKernelManager
+from nbclient import NotebookClient
+from nbconvert import HTMLExporter
+from PIL import Image
+from traitlets.config import Config
+
+# A panel's picture goes before its widget, which a page without a kernel cannot show.
+SHOWN = "image/svg+xml image/png image/jpeg text/html text/markdown text/latex text/plain".split()
+# The page must not wait for a network: no require.js, and MathJax when it comes. Without it formulas show as TeX.
+PAGE = """{% extends 'lab/index.html.j2' %}{% block html_head_js %}{% endblock %}{% block html_head_js_mathjax %}
+{{ super() | replace('<script src=', '<script async src=') }}{% endblock %}"""
+
+
+class ThisPython(AsyncKernelManager):
+    """Starts the Python that runs this module, whatever kernels are registered, without its start-up warnings."""
+
+    @property
+    def kernel_spec(self) -> KernelSpec:
+        return KernelSpec(resource_dir=RESOURCES, **get_kernel_dict(["--log-level=CRITICAL"]))
+
+
+def parameters_of(notebook: Path) -> list[str]:
+    """Names assigned in the cell tagged `parameters`, in their order; none where there is no such cell."""
+    cells = nbformat.read(notebook, 4).cells
+    source = next((cell.source for cell in cells if "parameters" in cell.metadata.get("tags", [])), "")
+    assigned = [node for node in ast.parse(source).body if isinstance(node, ast.Assign | ast.AnnAssign)]
+    return [name.id for node in assigned for name in getattr(node, "targets", None) or [node.target]]
+
+
+def execute(notebook: Path, folder: Path, parameters: dict) -> None:
+    """Writes an executed copy of the notebook and its HTML page into the folder, also where a cell fails.
+
+    Args:
+        notebook: runs in its own folder, as it does in JupyterLab.
+        folder: exists.
+        parameters: names of `parameters_of` and plain values.
+
+    Raises:
+        papermill.PapermillExecutionError: a cell raised; the copy and the page show where.
+    """
+    copy = folder.resolve() / notebook.name
+    copy.unlink(missing_ok=True)  # an older run's copy must not pass for this one's
+    client = dict(kernel_manager_class=ThisPython, store_widget_state=False, coalesce_streams=True)
+    named = dict(kernel_name="python3", language="python", cwd=notebook.parent.resolve())
+    try:
+        papermill.execute_notebook(notebook.resolve(), copy, parameters, progress_bar=False, **named, **client)
+    finally:
+        if copy.is_file():
+            config = Config({"NbConvertBase": {"display_data_priority": SHOWN}})
+            loader = DictLoader({"page.html.j2": PAGE})
+            exporter = HTMLExporter(config, template_file="page.html.j2", extra_loaders=[loader])
+            html, _ = exporter.from_filename(str(copy))
+            html = re.sub(r'href="([\w.-]+)\.ipynb', r'href="\1.html', html)  # the neighbours are pages here, too
+            copy.with_suffix(".html").write_text(html, encoding="utf-8")
+
+
+def refresh(notebook: Path) -> None:
+    """Executes a notebook from top to bottom and writes it back with its outputs, and nothing that varies besides.
+
+    No timestamps, widget state or widget ids, Python version, or metadata of tools: a second run on the same
+    machine gives the same file. Where a cell fails the file stays as it was.
+
+    Raises:
+        nbclient.exceptions.CellExecutionError: a cell raised.
+    """
+    notebook_node = nbformat.read(notebook, 4)
+    resources = {"metadata": {"path": str(notebook.parent.resolve())}}
+    client = dict(kernel_manager_class=ThisPython, store_widget_state=False, coalesce_streams=True, timeout=None)
+    NotebookClient(notebook_node, resources=resources, record_timing=False, **client).execute()
+    language = {key: value for key, value in notebook_node.metadata.language_info.items() if key != "version"}
+    kernel = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+    notebook_node.metadata = nbformat.from_dict({"kernelspec": kernel, "language_info": language})
+    for cell in notebook_node.cells:
+        cell.metadata = {key: cell.metadata[key] for key in ("editable", "slideshow", "tags") if key in cell.metadata}
+        for output in cell.get("outputs", []):
+            output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
+            if "image/png" in output.get("data", {}):
+                output.data["image/png"] = _small(output.data["image/png"])
+    draft = notebook.with_suffix(".tmp")
+    nbformat.write(notebook_node, draft)
+    os.replace(draft, notebook)
+
+
+def _small(png: str) -> str:
+    """The same picture with 96 colours: a third of the bytes, and no difference that shows in a figure."""
+    reduced = io.BytesIO()
+    picture = Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB")
+    picture.quantize(96, dither=Image.Dither.NONE).save(reduced, "png", optimize=True)
+    return base64.b64encode(reduced.getvalue()).decode()
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The command line: `python -m workbook.run --help`.
+
+    Returns:
+        0 where every notebook passed, 1 where one failed; wrong arguments exit with 2 before anything runs.
+    """
+    parser = argparse.ArgumentParser(prog="python -m workbook.run", description=__doc__.splitlines()[0])
+    parser.add_argument("notebooks", nargs="*", type=Path, help="all in notebooks/ where none is named")
+    parser.add_argument("-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), dest="parameters",
+                        help="a value for the parameters cell; every notebook that runs must have that name")
+    parser.add_argument("--output", type=Path, default=Path("build"), help="folder for copies and pages (build)")
+    parser.add_argument("--in-place", action="store_true", help="write the outputs into the notebooks themselves")
+    parser.add_argument("--jobs", type=int, default=1, help="notebooks at a time (1, so that none disturbs another's clock)")
+    given = parser.parse_args(argv)
+    notebooks = given.notebooks or sorted(Path("notebooks").glob("*.ipynb"))
+    if not notebooks:
+        parser.error("no notebook named, and none in notebooks/: run this in the repository, or name a notebook")
+    if given.jobs < 1:
+        parser.error(f"--jobs must be >= 1, got {given.jobs}")
+    if given.in_place and given.parameters:
+        parser.error("--in-place writes the outputs of the default parameters, so it takes no -p")
+    for notebook in notebooks:
+        if not notebook.is_file():
+            parser.error(f"{notebook} is not there")
+        for name, _ in given.parameters:
+            if name not in (known := parameters_of(notebook)):
+                has = f"has {', '.join(known)}" if known else "has none"
+                parser.error(f"{name!r} is not a parameter of {notebook}, which {has}")
+    parameters = {name: _value(text) for name, text in given.parameters}
+    logging.getLogger("papermill").setLevel(logging.ERROR)  # it warns of names whose comment holds a ":" or "="
+    os.environ["TQDM_DISABLE"] = "1"  # a bar that nobody watches would stay in the outputs
+    if not given.in_place:
+        given.output.mkdir(parents=True, exist_ok=True)
+    attempt = functools.partial(_attempt, folder=None if given.in_place else given.output, parameters=parameters)
+    results = []
+    with ProcessPoolExecutor(given.jobs) if given.jobs > 1 else contextlib.nullcontext() as pool:
+        for notebook, (seconds, verdict) in zip(notebooks, (pool.map if pool else map)(attempt, notebooks)):
+            results.append((notebook.name, seconds, verdict))
+            print(f"[{len(results)}/{len(notebooks)}] {notebook.name}: {verdict}, {seconds:.1f} s", flush=True)
+    width = max(len(name) for name, _, _ in results)
+    print(f"\n{'notebook':{width}}  seconds  verdict")
+    for name, seconds, verdict in results:
+        print(f"{name:{width}}  {seconds:7.1f}  {verdict}")
+    if not given.in_place:
+        print(f"Executed copies and pages: {given.output}/")
+    return 0 if all(verdict == "passed" for _, _, verdict in results) else 1
+
+
+def _attempt(notebook: Path, folder: Path | None, parameters: dict) -> tuple[float, str]:
+    start, verdict = time.perf_counter(), "passed"
+    try:
+        execute(notebook, folder, parameters) if folder else refresh(notebook)
+    except Exception as error:  # one notebook's failure, of whatever kind, must not stop the others
+        verdict = "failed: " + _reason(error)
+    return time.perf_counter() - start, verdict
+
+
+def _value(text: str) -> object:
+    """A Python literal where it is one (4, 0.5, True, [1, 2]), else the text itself."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def _reason(error: Exception) -> str:
+    if hasattr(error, "ename"):  # papermill's and nbclient's errors of a cell
+        return textwrap.shorten(f"{error.ename}: {error.evalue}", 120)
+    return textwrap.shorten(f"{type(error).__name__}: {error}", 120)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
