@@ -12,8 +12,8 @@ The file is a safetensors file. Any program may write it:
         split        "train" or "test"
         fingerprint  {"content": …, "order": …} of the whole split, in hex
         producer     free text: who made the logits
-        views        in version 2 alone, {"count": …, "seed": …, "pad": …, "flip": …}: the logits are those of the views
-                     0 .. count - 1 of each image that `kdlab.data.augment` describes
+        views        in version 2 alone, {"count": …, "seed": …, "pad": …, "flip": …}: the logits are those of views
+                     0 .. count - 1 of each image, by `kdlab.data.augment`
 The fingerprint is BLAKE2b with 16-byte digests. Each image gives one, over its uint8 bytes (channels, height, width,
 row by row), with its label as 8 little-endian bytes for the salt. "order" is the digest of the shape as text, such
 as "(3, 32, 32)", followed by all the images' digests; "content" is the same with these digests sorted as bytes.
@@ -29,6 +29,7 @@ from torch import Tensor, nn
 
 from kdlab import devices
 from kdlab.data import Dataset, Recipe, Split, augment
+from kdlab.evaluation import predict
 from kdlab.files import write_whole
 
 VERSION = 2
@@ -38,10 +39,7 @@ _TEXTS = ("classes", "dataset", "split", "fingerprint", "producer")
 
 @dataclass(frozen=True, eq=False)
 class Bank:
-    """Logits float32 (n, classes) for the images at `indices`, int64 (n,), of one split of one data set.
-
-    With a `recipe` the logits are (views, n, classes), those of the images' views 0 .. views - 1.
-    """
+    """Logits float32 (n, classes), or with a `recipe` (views, n, classes), for the images at `indices` of one split."""
 
     logits: Tensor
     indices: Tensor
@@ -58,20 +56,18 @@ class Bank:
         return len(self.logits) if self.recipe else 0
 
     def lookup(self, indices: Tensor, view: int | None = None) -> Tensor:
-        """The logits of a batch of images. Look all images up once where a loop on an accelerator must not wait.
+        """The logits of a batch of images, float32 (batch, classes), on the device of the indices.
 
         Args:
             indices: int64 (batch,) into the split, on any device.
             view: in 0 .. views - 1; None in a bank of the plain images.
 
-        Returns:
-            float32 (batch, classes), on the device of the indices.
-
         Raises:
             IndexError: an image or a view that is not in the bank. ValueError: a view of a bank without, or none.
         """
         if (view is None) != (self.recipe is None):
-            raise ValueError(f"a bank with {self.views} views must be asked for one of them, a plain bank for none, got {view}")
+            asked = f"a bank with {self.views} views must be asked for one of them"
+            raise ValueError(f"{asked}, a plain bank for none, got {view}")
         if view is not None and not 0 <= view < self.views:
             raise IndexError(f"view {view} is not among the {self.views} of this bank")
         wanted = indices.to(self.logits.device)
@@ -90,17 +86,15 @@ class Bank:
 
 
 def make(
-    logits: Tensor, dataset: Dataset, *, split: str = "train", indices: Tensor | None = None,
-    recipe: Recipe | None = None, producer: str,
+    logits: Tensor, dataset: Dataset, *, split: str = "train", indices: Tensor | None = None, producer: str
 ) -> Bank:
     """A bank of logits that are at hand.
 
     Args:
-        logits: float (n, classes), or with a recipe (views, n, classes); kept as float32.
+        logits: float (n, classes), kept as float32; or (views, n, classes), of the views that `dataset.recipe` makes.
         dataset: the images that the logits belong to.
         split: "train" or "test".
         indices: int64 (n,), the images' places in the split, none twice; None for the whole split in its order.
-        recipe: how the views were made that the logits belong to; None for the plain images.
         producer: who made the logits, such as "torch 2.15.0 mlp-512-512".
 
     Returns:
@@ -109,61 +103,52 @@ def make(
     Raises:
         ValueError: logits or indices that do not fit the split; the message says what differs.
     """
-    _check_split(split)
-    rows = torch.arange(len(getattr(dataset, split))) if indices is None else indices
+    rows = torch.arange(len(dataset.part(split))) if indices is None else indices
     logits, rows = logits.detach().float().clone(), rows.to(logits.device, copy=True)
-    classes = tuple(dataset.classes)
-    bank = Bank(logits, rows, classes, dataset.name, split, dataset.fingerprint(split), producer, recipe)
+    recipe = dataset.recipe if logits.dim() == 3 else None
+    known = (tuple(dataset.classes), dataset.name, split, dataset.fingerprint(split))
+    bank = Bank(logits, rows, *known, producer, recipe)
     if wrong := _mismatch(bank, dataset, split):
         raise ValueError(f"these logits do not fit the {split} split of {dataset.name}: {wrong}")
     return bank
 
 
 def fill(
-    teacher: nn.Module, dataset: Dataset, *, split: str = "train", views: int = 0, recipe: Recipe | None = None,
-    producer: str | None = None, settings: devices.Settings | None = None,
+    teacher: nn.Module, dataset: Dataset, *, split: str = "train", views: int = 0, producer: str | None = None,
+    settings: devices.Settings | None = None,
 ) -> Bank:
     """Asks a teacher once about every image of a split, or about each of several views of every image.
 
     Args:
         teacher: on the data set's device; its mode is restored.
-        dataset, split: as in `make`.
-        views: >= 0, how many views of each image; 0 for the plain image.
-        recipe: how they are made; None for `dataset.recipe(seed=0)`.
+        dataset, split: as in `make`; the whole split is asked, whatever `dataset.only` names.
+        views: >= 0 of each image, by the data set's recipe or that of `dataset.augmented(0)`; 0 for the plain image.
         producer: who made the logits; None writes torch's version and the teacher's class.
         settings: None asks `kdlab.devices.fast` how this hardware computes; `devices.Settings()` is all off.
 
-    Returns:
-        Bank, on the data set's device.
-
     Raises:
-        ValueError: logits that do not fit the data set, or are not finite; views and recipe that do not fit.
+        ValueError: logits that do not fit the data set, or are not finite; views < 0.
     """
-    from kdlab.evaluation import predict
-
+    if views < 0:
+        raise ValueError(f"views must be >= 0, got {views}")
     settings = settings or devices.fast(teacher, dataset.train.images.device)
     producer = producer or f"torch {torch.__version__} {type(teacher).__name__}"
-    if views < 0 or (recipe and not views):
-        raise ValueError(f"views must be >= 0, and >= 1 with a recipe, got {views}")
     if not views:
         return make(predict(teacher, dataset, split, settings=settings), dataset, split=split, producer=producer)
-    recipe, plain = recipe or dataset.recipe(seed=0), getattr(dataset, split)
+    dataset, plain = dataset if dataset.recipe else dataset.augmented(), dataset.part(split)
     parts = torch.arange(len(plain), device=plain.images.device).split(1000)  # a view's index maps are larger than it
     logits = []
     for view in range(views):
-        moved = torch.cat([augment(plain.images[part], recipe, indices=part, view=view) for part in parts])
-        logits.append(predict(teacher, replace(dataset, **{split: Split(moved, plain.labels)}), split, settings=settings))
-    return make(torch.stack(logits), dataset, split=split, recipe=recipe, producer=producer)
+        moved = torch.cat([augment(plain.images[at], dataset.recipe, indices=at, view=view) for at in parts])
+        shown = replace(dataset, **{split: Split(moved, plain.labels)})
+        logits.append(predict(teacher, shown, split, settings=settings))
+    return make(torch.stack(logits), dataset, split=split, producer=producer)
 
 
-def save(bank: Bank, path: str | Path) -> None:
+def write(bank: Bank, path: str | Path) -> None:
     """Writes a bank, to a temporary name first; an older file stays until the new one is complete.
 
     The same bank gives the same bytes. A bank of the plain images has format version 1, one with views version 2.
-
-    Args:
-        bank: on any device.
-        path: the file; its folder is made where it is missing.
 
     Raises:
         OSError: the disk is full or the folder cannot be written; nothing half-written remains.
@@ -178,13 +163,12 @@ def save(bank: Bank, path: str | Path) -> None:
     write_whole("bank", path, to_bytes(tensors, {_KEY: text}))
 
 
-def load(path: str | Path, dataset: Dataset, *, split: str = "train") -> Bank:
+def read(path: str | Path, dataset: Dataset, *, split: str = "train") -> Bank:
     """Reads a bank, and refuses one that does not belong to these images and classes.
 
     Args:
         path: the file.
-        dataset: the data set that the bank shall be used with.
-        split: "train" or "test".
+        dataset, split: what the bank shall be used with.
 
     Returns:
         Bank, on the CPU.
@@ -196,9 +180,9 @@ def load(path: str | Path, dataset: Dataset, *, split: str = "train") -> Bank:
     """
     from safetensors import SafetensorError, safe_open
 
-    _check_split(split)
+    dataset.part(split)
     if not Path(path).is_file():
-        raise FileNotFoundError(f"there is no bank {path}; make one with kdlab.bank.fill and kdlab.bank.save")
+        raise FileNotFoundError(f"there is no bank {path}; make one with kdlab.bank.fill and kdlab.bank.write")
     try:
         with safe_open(path, "pt") as file:
             record = json.loads((file.metadata() or {})[_KEY])
@@ -219,11 +203,6 @@ def load(path: str | Path, dataset: Dataset, *, split: str = "train") -> Bank:
     return bank
 
 
-def _check_split(split: str) -> None:
-    if split not in ("train", "test"):
-        raise ValueError(f"split must be 'train' or 'test', got {split!r}")
-
-
 def _mismatch(bank: Bank, dataset: Dataset, split: str) -> str:
     """What keeps a bank from being used with this split, or an empty text."""
     here, there = dataset.fingerprint(split), bank.fingerprint
@@ -236,7 +215,7 @@ def _mismatch(bank: Bank, dataset: Dataset, split: str) -> str:
         return f"it was made for other images or labels ({bank.dataset} with another seed or another source)"
     if there["order"] != here["order"]:
         return "it was made for the same images in another order; fill it again, or load them as its maker did"
-    logits, rows, images, n = bank.logits, bank.indices, len(getattr(dataset, split)), bank.indices.numel()
+    logits, rows, images, n = bank.logits, bank.indices, len(dataset.part(split)), bank.indices.numel()
     given, before = ((logits.dtype, *logits.shape), (rows.dtype, *rows.shape)), logits.shape[:1] if bank.recipe else ()
     if not logits.numel() or given != ((torch.float32, *before, n, len(dataset.classes)), (torch.int64, n)):
         shape = f"({'views, ' if bank.recipe else ''}n, {len(dataset.classes)})"

@@ -1,8 +1,9 @@
-"""Data sets by name, each split one uint8 tensor in memory, with batches and augmentation as tensor work.
+"""Data sets by name, each split one uint8 tensor in memory, with batches and views as tensor work.
 
 Where the pictures come from is told in sources.py; there is no DataLoader and no worker process.
 """
 
+import functools
 import hashlib
 import os
 from collections.abc import Iterator
@@ -23,12 +24,11 @@ class Split:
     labels: Tensor
 
     def __post_init__(self) -> None:
+        images, labels = (f"{x.dtype} of {tuple(x.shape)}" for x in (self.images, self.labels))
         if self.images.dtype != torch.uint8 or self.images.dim() != 4:
-            given = f"{self.images.dtype} of {tuple(self.images.shape)}"
-            raise ValueError(f"images must be uint8 of shape (n, channels, height, width), got {given}")
+            raise ValueError(f"images must be uint8 of shape (n, channels, height, width), got {images}")
         if self.labels.dtype != torch.int64 or self.labels.shape != self.images.shape[:1]:
-            given = f"{self.labels.dtype} of {tuple(self.labels.shape)}"
-            raise ValueError(f"labels must be int64 of shape ({len(self.images)},), one per image, got {given}")
+            raise ValueError(f"labels must be int64 of shape ({len(self.images)},), one per image, got {labels}")
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -40,10 +40,11 @@ class Split:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """A training split, a test split, the names of the classes, and mean and std per channel.
+    """A training split, a test split, the names of the classes, and how a training uses them.
 
     mean and std, float32 (channels,) in 0..1 units, are measured on the training split where they are left out.
     `mirrored` says that an image in the mirror still shows its class: true of most photographs, not of letters.
+    `indices` and `recipe` are what `only` and `augmented` set: the training images in use, and how views are made.
     """
 
     name: str
@@ -53,6 +54,8 @@ class Dataset:
     mean: Tensor | None = None
     std: Tensor | None = None
     mirrored: bool = False
+    indices: Tensor | None = None
+    recipe: "Recipe | None" = None
 
     def __post_init__(self) -> None:
         if self.test.images.shape[1:] != self.shape:
@@ -65,9 +68,14 @@ class Dataset:
         if self.mean is None or self.std is None:
             if not len(self.train):
                 raise ValueError("the training split must hold at least one image to measure mean and std, got none")
-            mean, std = _mean_and_std(self.train.images)
-            object.__setattr__(self, "mean", mean)
-            object.__setattr__(self, "std", std)
+            for name, value in zip(("mean", "std"), _mean_and_std(self.train.images)):
+                object.__setattr__(self, name, value)
+
+    def part(self, split: str) -> Split:
+        """The split of that name, "train" or "test"; ValueError for another."""
+        if split not in ("train", "test"):
+            raise ValueError(f"split must be 'train' or 'test', got {split!r}")
+        return getattr(self, split)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -75,25 +83,28 @@ class Dataset:
         return tuple(self.train.images.shape[1:])
 
     def normalize(self, images: Tensor) -> Tensor:
-        """(images / 255 - mean) / std with the training split's figures, on the device of the images.
+        """(images / 255 - mean) / std with the training split's figures, in float32, on the device of the images.
 
         Args:
-            images: uint8 (n, channels, height, width), 0..255.
-
-        Returns:
-            float32 (n, channels, height, width).
-
-        Raises:
-            ValueError: images that are not uint8, such as images that were normalized before.
+            images: uint8 (n, channels, height, width); ValueError for others, such as images normalized before.
         """
         if images.dtype != torch.uint8:
             raise ValueError(f"images must be uint8 in 0..255, got {images.dtype}; normalize takes raw images, once")
         mean, std = (255 * x.to(images.device).view(1, -1, 1, 1) for x in (self.mean, self.std))
         return images.float().sub_(mean).div_(std)
 
-    def recipe(self, seed: int) -> "Recipe":
-        """The usual views of this data set: shifts of up to an eighth of the image, flips where `mirrored`."""
-        return Recipe(seed, min(self.shape[1:]) // 8, self.mirrored)
+    def only(self, indices: Tensor | None) -> "Dataset":
+        """The same data set, of which a training uses the images at `indices`, int64 (n,); None for all."""
+        return replace(self, indices=indices)
+
+    def augmented(self, recipe: "int | Recipe" = 0) -> "Dataset":
+        """The same data set, whose training images are shown in views made by a recipe.
+
+        Args:
+            recipe: a Recipe; or a seed for the usual one: shifts up to an eighth of the image, flips where `mirrored`.
+        """
+        usual = Recipe(recipe, min(self.shape[1:]) // 8, self.mirrored) if isinstance(recipe, int) else recipe
+        return replace(self, recipe=usual)
 
     def to(self, device: str | torch.device) -> "Dataset":
         """The same data set with all its tensors on a device."""
@@ -101,28 +112,13 @@ class Dataset:
         return replace(self, train=train, test=test, mean=self.mean.to(device), std=self.std.to(device))
 
     def fingerprint(self, split: str = "train") -> dict[str, str]:
-        """Two digests of a split's images and labels, the same on every device.
-
-        Args:
-            split: "train" or "test".
-
-        Returns:
-            {"content": unchanged by the order of the images, "order": changed by it}, each 32 hex digits.
-            Equal content with another order means: the same images, shuffled.
-
-        Raises:
-            ValueError: another split.
-        """
-        if split not in ("train", "test"):
-            raise ValueError(f"split must be train or test, got {split!r}")
-        images, labels = getattr(self, split).images.cpu().numpy(), getattr(self, split).labels.tolist()
-        each = [
-            hashlib.blake2b(image.tobytes(), digest_size=16, salt=label.to_bytes(8, "little")).digest()
-            for image, label in zip(images, labels)
-        ]
+        """Two digests of a split's images and labels, 32 hex digits: "content" whatever their order, and "order"."""
+        digest, part = functools.partial(hashlib.blake2b, digest_size=16), self.part(split)
+        pairs = zip(part.images.cpu().numpy(), part.labels.tolist())
+        each = [digest(image.tobytes(), salt=label.to_bytes(8, "little")).digest() for image, label in pairs]
         start = repr(self.shape).encode()
-        content, order = (hashlib.blake2b(start + b"".join(x), digest_size=16) for x in (sorted(each), each))
-        return {"content": content.hexdigest(), "order": order.hexdigest()}
+        return {"content": digest(start + b"".join(sorted(each))).hexdigest(),
+                "order": digest(start + b"".join(each)).hexdigest()}
 
 
 def load(
@@ -131,17 +127,15 @@ def load(
     """A data set by its name, on the CPU.
 
     Args:
-        name: "digits" (scikit-learn's 1,797 real ones, 1x8x8), "glyphs" (ten confusable characters, drawn here,
-            3x32x32), "cifar10" (3x32x32, a download of 170 MB the first time), or "folder:PATH" (anyone's images in
-            PATH/train/CLASS/* and PATH/test/CLASS/*).
+        name: "digits" (scikit-learn's 1,797, 1x8x8), "glyphs" (ten confusable characters, drawn here, 3x32x32),
+            "cifar10" (3x32x32, a download of 170 MB), "folder:PATH" (images in PATH/train/CLASS/*, PATH/test/CLASS/*).
         seed: splits the digits and draws the glyphs; the other two come split.
         size: pixels a side to which the images of a folder are brought.
         train, test: numbers of glyphs, >= 1.
         root: where cifar10 is kept; `cache_dir()` where it is left out.
 
     Returns:
-        A Dataset; the same arguments give the same tensors. CIFAR-10 is `mirrored`, the others are not; where the
-        images of a folder are the same in a mirror, say `dataclasses.replace(dataset, mirrored=True)`.
+        A Dataset; the same arguments give the same tensors. Only CIFAR-10 is `mirrored`.
 
     Raises:
         ValueError: an unknown name, a number below 1, or a folder that cannot be used; the message names the file.
@@ -180,10 +174,7 @@ def batches(n: int, batch_size: int | None, *, seed: int, device: str | torch.de
         device: where the indices shall lie.
 
     Yields:
-        int64 (batch,), each in 0 .. n - 1.
-
-    Raises:
-        ValueError: n or batch_size below 1.
+        int64 (batch,), each in 0 .. n - 1; ValueError for n or batch_size below 1.
     """
     if n < 1 or (batch_size is not None and batch_size < 1):
         raise ValueError(f"n and batch_size must be >= 1, got n={n} and batch_size={batch_size}")
@@ -199,10 +190,7 @@ def batches(n: int, batch_size: int | None, *, seed: int, device: str | torch.de
 
 @dataclass(frozen=True)
 class Recipe:
-    """How views of images are drawn: shifts of up to `pad` pixels each way, and with `flip` every other one mirrored.
-
-    flip is for images that are still themselves in a mirror, which letters and digits are not.
-    """
+    """How views of images are drawn: shifts of up to `pad` pixels each way; with `flip`, every other one mirrored."""
 
     seed: int
     pad: int
@@ -212,12 +200,8 @@ class Recipe:
 def augment(images: Tensor, recipe: Recipe, *, indices: Tensor, view: int) -> Tensor:
     """One view of each image: a crop of it, reflected at its borders, and mirrored or not.
 
-    What an image gets follows from seed, view and its index alone, whatever the batch, its order or the device, so
-    any program can make a view again. In integers modulo 2^32, with mix(x): x ^= x >> 16, x *= 0x7feb352d,
-    x ^= x >> 15, x *= 0x846ca68b, x ^= x >> 16 (C. Wellons 2018, "lowbias32"), and span = 2 · pad + 1:
-        h = mix(mix(mix(seed + 0x9e3779b9) + view) + index)
-        down = h mod span − pad,  right = ⌊h / span⌋ mod span − pad,  mirrored where flip and ⌊h / span²⌋ is odd
-    The pixel in row r and column c (width − 1 − c where mirrored) comes from row r + down and column c + right.
+    It follows from seed, view and index alone, whatever the batch, its order or the device, so that a bank's views can
+    be made again: the numbers are a hash of the three (C. Wellons 2018, "lowbias32").
 
     Args:
         images: uint8 (n, channels, height, width).
@@ -226,10 +210,7 @@ def augment(images: Tensor, recipe: Recipe, *, indices: Tensor, view: int) -> Te
         view: the number of the view, >= 0.
 
     Returns:
-        uint8 (n, channels, height, width), newly made.
-
-    Raises:
-        ValueError: pad out of its range, or not one index for each image.
+        uint8 (n, channels, height, width), newly made; ValueError for a pad out of its range.
     """
     n, channels, height, width = images.shape
     pad, span = recipe.pad, 2 * recipe.pad + 1

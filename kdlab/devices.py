@@ -8,68 +8,43 @@ import os
 import platform
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import nn
 
-# Linux hands out memory in pages of 4 kB, each with a fault when it is first written. torch asks for pages of 2 MB where
-# this says so before its first tensor, and a large network trains faster. Set it to 0 to keep the small ones.
-os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
-
-_ACCELERATORS = ("cuda", "mps", "xpu", "xla")
+CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
 
 
 def available() -> list[str]:
-    """Names of the devices that torch can use here, "cpu" first, then one name for each accelerator.
-
-    Returns:
-        For instance ["cpu"] or ["cpu", "cuda:0", "cuda:1"]. "xla" appears when torch_xla is installed.
-    """
+    """Names of the devices that torch can use here: "cpu", then one for each accelerator, such as "cuda:1" or "mps"."""
     names = ["cpu"]
-    for kind in _ACCELERATORS:
-        if kind == "xla":
-            names += ["xla"] if _has_xla() else []
-        elif kind == "mps":
-            names += ["mps"] if torch.backends.mps.is_available() else []
-        elif getattr(torch, kind).is_available():
-            names += [f"{kind}:{i}" for i in range(getattr(torch, kind).device_count())]
+    for kind in ("cuda", "mps", "xpu"):
+        here = torch.backends.mps if kind == "mps" else getattr(torch, kind)
+        if here.is_available():
+            names += ["mps"] if kind == "mps" else [f"{kind}:{i}" for i in range(here.device_count())]
     return names
 
 
 def choose(name: str = "auto") -> torch.device:
-    """The device of that name, refused in one sentence when it is not here.
+    """The device of that name, such as "cpu", "cuda", "cuda:1" or "mps"; a kind without a number is its first device.
 
-    Args:
-        name: "auto" takes the first accelerator, or the CPU where there is none; otherwise a name such as
-            "cpu", "cuda", "cuda:1", "mps".
-
-    Returns:
-        A torch.device; a kind without a number becomes its first device.
-
-    Raises:
-        ValueError: no such device here.
+    "auto" takes the first accelerator, or the CPU where there is none. ValueError: it is not here.
     """
     here = available()
     if name == "auto":
-        return _device(here[1] if len(here) > 1 else "cpu")
+        return torch.device(here[1] if len(here) > 1 else "cpu")
     for found in here:
-        if name == found or name == found.split(":")[0]:
-            return _device(found)
+        if name in (found, found.split(":")[0]):
+            return torch.device(found)
     raise ValueError(f"device {name!r} is not available here; this machine has {', '.join(here)} (or device='auto')")
 
 
 def describe(device: torch.device | str) -> str:
-    """One line that a person recognises: the processor's or the accelerator's name, with its size.
-
-    Args:
-        device: as returned by `choose`, or its name.
-
-    Returns:
-        For instance "Intel(R) Xeon(R) Processor, 2 cores, AVX512" or "NVIDIA H100, 80 GB".
-    """
+    """One line that a person recognises, such as "NVIDIA H100, 80 GB" or "AMD EPYC, 2 cores, AVX512"."""
     device = torch.device(device)
     if device.type == "cpu":
-        return f"{_processor()}, {os.cpu_count()} cores, {torch.backends.cpu.get_cpu_capability()}"
+        return f"{_processor()}, {cores()} cores, {torch.backends.cpu.get_cpu_capability()}"
     if device.type in ("cuda", "xpu"):
         found = getattr(torch, device.type).get_device_properties(device)
         return f"{found.name}, {found.total_memory / 1e9:.0f} GB"
@@ -77,17 +52,9 @@ def describe(device: torch.device | str) -> str:
 
 
 def synchronize(device: torch.device | str) -> None:
-    """Waits until everything that was given to the device is done. On the CPU there is nothing to wait for.
-
-    Args:
-        device: any device of `available`.
-    """
+    """Waits until everything that was given to the device is done. On the CPU there is nothing to wait for."""
     device = torch.device(device)
-    if device.type == "xla":
-        import torch_xla
-
-        torch_xla.sync(wait=True)
-    elif device.type == "mps":
+    if device.type == "mps":
         torch.mps.synchronize()
     elif device.type != "cpu":
         getattr(torch, device.type).synchronize(device)
@@ -95,14 +62,7 @@ def synchronize(device: torch.device | str) -> None:
 
 @contextlib.contextmanager
 def threads(count: int | None) -> Iterator[None]:
-    """Runs its block with that many CPU threads inside an operation, and restores the number afterwards.
-
-    Args:
-        count: >= 1; None leaves the setting alone.
-
-    Raises:
-        ValueError: count < 1.
-    """
+    """Runs its block with so many CPU threads inside an operation, >= 1 (None: as many as now), and restores them."""
     if count is not None and count < 1:
         raise ValueError(f"threads must be >= 1, got {count}")
     before = torch.get_num_threads()
@@ -113,14 +73,28 @@ def threads(count: int | None) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+def cores() -> int:
+    """CPU cores that this process may use: its affinity, and a container's quota (cgroup's cpu.max), count."""
+    here = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = CPU_MAX.read_text().split()
+        return max(1, min(here, int(quota) // int(period)))
+    except (OSError, ValueError):  # no cgroup, or no quota in it
+        return here
+
+
+def huge_pages() -> None:
+    """Has torch take large tensors' memory in pages of 2 MB in place of 4 kB, so that a large network trains faster.
+
+    Linux only, and only where it is called before the process's first tensor; a THP_MEM_ALLOC_ENABLE that is set stays.
+    """
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+
+
 def autocast_dtype(device: torch.device | str) -> torch.dtype | None:
-    """bfloat16 where the hardware computes in it, None where it would only be imitated.
+    """torch.bfloat16 where the hardware computes in it, None where it would only be imitated.
 
-    Args:
-        device: any device of `available`.
-
-    Returns:
-        torch.bfloat16 for CPUs with AVX512-BF16 or AMX and for CUDA from compute capability 8.0; else None.
+    CPUs with AVX512-BF16 or AMX do, CUDA from compute capability 8.0, and Intel's GPUs.
     """
     device = torch.device(device)
     if device.type == "cuda":
@@ -149,55 +123,26 @@ class Settings:
         return "\n".join(self.reasons)
 
 
-def fast(
-    model: nn.Module, device: torch.device | str, *, channels_last: bool = True, bf16: bool = True, fused: bool = True
-) -> Settings:
+def fast(model: nn.Module, device: torch.device | str) -> Settings:
     """The settings that make a training of this model fast on this device, each by a rule, with its reason.
 
-    What they gain is measured by benchmarks/training_speed.py: results/ has the factors, with them and without.
+    What they gain is measured by benchmarks/training_speed.py. `dataclasses.replace` switches one of them off.
 
     Args:
         model: whose layers decide.
         device: any device of `available`.
-        channels_last, bf16, fused: False switches that setting off.
-
-    Returns:
-        Settings.
     """
-    device = torch.device(device)
-    convolves = any(isinstance(module, nn.Conv2d) for module in model.modules())
-    dtype = autocast_dtype(device)
-    rules = {
-        "channels_last": (channels_last, convolves, "convolutions read the channels of a pixel together",
-                          "there is no convolution"),
-        "bf16": (bf16, convolves and dtype is not None, f"{device.type} computes convolutions in bfloat16",
-                 "the hardware would only imitate it" if convolves else
-                 "without convolutions the casts cost more than they save"),
-        "fused": (fused, device.type in ("cpu", "cuda", "mps", "xpu"), "one call updates all weights",
-                  f"torch has no fused optimizer for {device.type}"),
-    }  # name: wanted, useful, why, why not
-    on = {name: wanted and useful for name, (wanted, useful, _, _) in rules.items()}
-    reasons = tuple(
-        f"{name}: {'on, ' + why if on[name] else 'off, ' + (why_not if wanted else 'switched off')}"
-        for name, (wanted, _, why, why_not) in rules.items()
-    )
-    return Settings(on["channels_last"], dtype if on["bf16"] else None, on["fused"], reasons)
-
-
-def _device(name: str) -> torch.device:
-    if name == "xla":
-        import torch_xla
-
-        return torch_xla.device()
-    return torch.device(name)
-
-
-def _has_xla() -> bool:
-    try:
-        import torch_xla  # noqa: F401
-    except Exception:  # a torch_xla made for another torch fails in many ways
-        return False
-    return True
+    device, convolves = torch.device(device), any(isinstance(module, nn.Conv2d) for module in model.modules())
+    dtype = autocast_dtype(device) if convolves else None
+    rules = [
+        ("channels_last", convolves, "convolutions read the channels of a pixel together", "there is no convolution"),
+        ("bf16", dtype, f"{device.type} computes convolutions in bfloat16", "the hardware would only imitate it"
+         if convolves else "without convolutions the casts cost more than they save"),
+        ("fused", device.type in ("cpu", "cuda", "mps", "xpu"), "one call updates all weights",
+         f"torch has no fused optimizer for {device.type}"),
+    ]
+    reasons = (f"{name}: {f'on, {why}' if useful else f'off, {why_not}'}" for name, useful, why, why_not in rules)
+    return Settings(convolves, dtype, rules[2][1], tuple(reasons))
 
 
 def _processor() -> str:

@@ -3,9 +3,10 @@
 It trains nothing and draws nothing.
 """
 
-import math
+import statistics
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -17,9 +18,8 @@ from kdlab.data import Dataset
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A model on one split: `accuracy` in [0, 1], `cross_entropy` in nats, expected calibration error `ece` in
-    [0, 1] (15 bins), `agreement` in [0, 1] with a teacher (None without one), `recall` per class in [0, 1]
-    (nan for a class without images)."""
+    """A model on one split: `cross_entropy` in nats, the others in [0, 1]; `ece` is the expected calibration error,
+    `agreement` that with a teacher (None without one), `recall` nan for a class without images."""
 
     accuracy: float
     cross_entropy: float
@@ -38,23 +38,19 @@ def predict(
     model: nn.Module, dataset: Dataset, split: str = "train", batch_size: int | None = None,
     indices: Tensor | None = None, settings: devices.Settings | None = None,
 ) -> Tensor:
-    """A model's logits for a split, in eval mode; the model's mode is restored.
+    """A model's logits for a split, float32 (n, classes), in eval mode; the model's mode is restored.
 
     Args:
         model: on the data set's device.
-        dataset: whose images to use.
-        split: "train" or "test".
+        dataset, split: whose images to use.
         batch_size: images at a time, >= 1; None for as many as the device does best with.
         indices: int64 (n,), the images to use; None for all.
         settings: memory format and precision; None for those of `devices.fast`, in float32.
-
-    Returns:
-        float32 (n, classes), on the data set's device.
     """
-    images = getattr(dataset, split).images
+    images = dataset.part(split).images
     images = images if indices is None else images[indices.to(images.device)]
     kind = images.device.type
-    settings = settings or devices.fast(model, kind, bf16=False)
+    settings = settings or replace(devices.fast(model, kind), autocast=None)
     form = torch.channels_last if settings.channels_last else torch.contiguous_format
     batch_size = batch_size or max(1, AT_ONCE.get(kind, AT_ONCE["accelerator"]) // images.shape[1:].numel())
     was_training = model.training
@@ -74,16 +70,12 @@ def evaluate(
 
     Args:
         model: on the data set's device.
-        dataset: whose split to use.
-        split: "train" or "test".
+        dataset, split: whose images to use.
         teacher: a model, or its logits (n, classes) for that split, or None.
-
-    Returns:
-        Evaluation.
 
     Source: expected calibration error after Guo et al. 2017, arXiv:1706.04599, eq. 3, with 15 equal bins.
     """
-    labels = getattr(dataset, split).labels.cpu()  # Apple's GPUs have no float64
+    labels = dataset.part(split).labels.cpu()  # Apple's GPUs have no float64
     logits = predict(model, dataset, split).cpu()
     answers = logits.argmax(1)  # (n,)
     if isinstance(teacher, nn.Module):
@@ -101,15 +93,12 @@ def evaluate(
 
 
 def calibration_error(logits: Tensor, labels: Tensor, bins: int = 15) -> float:
-    """How far a model's confidence is from its accuracy, averaged over bins of confidence.
+    """How far a model's confidence is from its accuracy, in [0, 1], averaged over equal bins of the confidence.
 
     Args:
         logits: float (n, classes).
         labels: int64 (n,).
-        bins: equal bins of (0, 1].
-
-    Returns:
-        In [0, 1]; 0 where, in each bin, the mean confidence equals the accuracy.
+        bins: how many, >= 1.
     """
     logits, labels = logits.cpu(), labels.cpu()
     confidence, answers = logits.double().softmax(1).max(1)  # (n,), (n,)
@@ -118,24 +107,29 @@ def calibration_error(logits: Tensor, labels: Tensor, bins: int = 15) -> float:
     return (gap.abs().sum() / len(labels)).item()
 
 
-def paired_difference(treated: Iterable[float], control: Iterable[float]) -> tuple[float, float, float, int]:
-    """Mean difference of paired runs, its 95% t interval, and how often the first one won.
+class Gain(NamedTuple):
+    """A paired comparison: the mean difference, the ends of its 95 % t interval, and how many of the pairs were won."""
+
+    mean: float
+    low: float
+    high: float
+    wins: int
+    pairs: int
+
+    def __str__(self) -> str:
+        return f"{self.mean:+6.1f}  [{self.low:+5.1f}, {self.high:+5.1f}]  wins {self.wins}/{self.pairs}"
+
+
+def paired_difference(treated: Iterable[float], control: Iterable[float]) -> Gain:
+    """How much better the first of two paired runs is, on average and with its uncertainty, in the figures' unit.
 
     Args:
-        treated, control: one figure for each seed, in the same order; at least 2.
-
-    Returns:
-        (mean, low, high, wins).
-
-    Raises:
-        ValueError: different lengths, or fewer than 2 pairs.
+        treated, control: one figure for each seed, in the same order; ValueError where there are fewer than 2.
     """
-    from scipy import stats
+    from scipy.stats import t  # its ttest_rel warns where all differences are equal, as those of a control may be
 
-    pairs = list(zip(treated, control, strict=True))
-    if len(pairs) < 2:
-        raise ValueError(f"an interval needs at least 2 paired seeds, got {len(pairs)}")
-    differences = torch.tensor([a - b for a, b in pairs], dtype=torch.float64)
-    half = float(stats.t.ppf(0.975, len(pairs) - 1)) * differences.std().item() / math.sqrt(len(pairs))
-    mean = differences.mean().item()
-    return mean, mean - half, mean + half, int((differences > 0).sum())
+    differences = [a - b for a, b in zip(treated, control, strict=True)]
+    if (n := len(differences)) < 2:
+        raise ValueError(f"an interval needs at least 2 paired seeds, got {n}")
+    mean, half = statistics.fmean(differences), float(t.ppf(0.975, n - 1)) * statistics.stdev(differences) / n**0.5
+    return Gain(mean, mean - half, mean + half, sum(difference > 0 for difference in differences), n)

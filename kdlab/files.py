@@ -1,4 +1,4 @@
-"""A model's weights as a file that is whole or not there, and that is refused where it does not fit."""
+"""Files that are whole or not there, and a model's weights as one of them, refused where they do not fit."""
 
 import os
 import tempfile
@@ -8,15 +8,10 @@ from torch import nn
 
 
 def write_whole(what: str, path: str | Path, content: bytes) -> None:
-    """Writes a file to a temporary name in its folder and renames it, so that it is there whole or not at all.
-
-    Args:
-        what: the file's kind, for the error's sentence.
-        path: the file; its folder is made where it is missing.
-        content: all of it.
+    """Writes a file to a temporary name in its folder, made where it is missing, and renames it when it is complete.
 
     Raises:
-        OSError: the disk is full or the folder cannot be written; nothing half-written remains.
+        OSError: the disk is full or the folder cannot be written; nothing half-written remains. It names `what` it is.
     """
     path = Path(path)
     try:
@@ -28,31 +23,16 @@ def write_whole(what: str, path: str | Path, content: bytes) -> None:
         raise OSError(f"could not write the {what} {path}: {error}; nothing was changed there") from None
 
 
-def save(model: nn.Module, path: str | Path) -> None:
-    """Writes a model's weights as safetensors, to a temporary name first; an older file stays until it is done.
-
-    Args:
-        model: any module.
-        path: the file to write.
-
-    Raises:
-        OSError: the disk is full or the folder cannot be written; nothing half-written remains.
-    """
-    from safetensors.torch import save as packed
+def write_weights(model: nn.Module, path: str | Path) -> None:
+    """Writes a model's weights as safetensors, by `write_whole`: an older file stays until the new one is complete."""
+    from safetensors.torch import save
 
     weights = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()}
-    write_whole("checkpoint", path, packed(weights))
+    write_whole("checkpoint", path, save(weights))
 
 
-def load(model: nn.Module, path: str | Path) -> nn.Module:
-    """Reads weights that `save` wrote into a model of the same kind.
-
-    Args:
-        model: built with the same name, shape and classes.
-        path: the file.
-
-    Returns:
-        The same model.
+def read_weights(model: nn.Module, path: str | Path) -> nn.Module:
+    """Reads weights that `write_weights` wrote into a model of the same name, shape and classes, and returns it.
 
     Raises:
         ValueError: the file is missing, damaged, or belongs to another model; the model stays as it was.
@@ -64,12 +44,9 @@ def load(model: nn.Module, path: str | Path) -> nn.Module:
         weights = load_file(path)
     except (OSError, SafetensorError) as error:
         raise ValueError(f"{path} is not a readable checkpoint: {error}") from None
-    mine = model.state_dict()
-    wrong = sorted(
-        name for name in mine.keys() | weights.keys()
-        if name not in mine or name not in weights or mine[name].shape != weights[name].shape
-    )
-    if wrong:
+    mine = {name: tensor.shape for name, tensor in model.state_dict().items()}
+    theirs = {name: tensor.shape for name, tensor in weights.items()}
+    if wrong := sorted(name for name in mine.keys() | theirs.keys() if mine.get(name) != theirs.get(name)):
         raise ValueError(f"{path} belongs to another model: {len(wrong)} tensors differ, the first is {wrong[0]}")
     model.load_state_dict(weights)
     return model

@@ -1,4 +1,4 @@
-"""Distillation losses as pure functions on logits.
+"""Distillation losses as pure functions on logits, and the method that puts them into a training step.
 
 Whoever calls them owns the models, the data and the optimizer; nothing here keeps state.
 """
@@ -16,10 +16,7 @@ def soft_targets(logits: Tensor, temperature: float) -> Tensor:
         temperature: > 0. At 1 the plain softmax; the larger, the flatter.
 
     Returns:
-        Probabilities (..., classes); each row sums to 1.
-
-    Raises:
-        ValueError: temperature <= 0.
+        Probabilities (..., classes); each row sums to 1. ValueError for a temperature <= 0.
 
     Source: Hinton, Vinyals, Dean 2015, arXiv:1503.02531, eq. 1.
     """
@@ -46,49 +43,36 @@ def soft_loss(student_logits: Tensor, teacher_logits: Tensor, temperature: float
     """
     _check_logits(student_logits, teacher_logits)
     _check_temperature(temperature)
-    student = F.log_softmax(student_logits / temperature, dim=1)  # (batch, classes)
-    teacher = F.log_softmax(teacher_logits.detach() / temperature, dim=1)  # (batch, classes)
-    return temperature**2 * F.kl_div(student, teacher, reduction="batchmean", log_target=True)
+    return soft_term(student_logits, teacher_logits, temperature)
 
 
-def gradient_share(
-    student_logits: Tensor, teacher_logits: Tensor, labels: Tensor, alpha: float, temperature: float
-) -> float:
-    """The soft loss's part in what moves the student: its gradient's norm against that of both terms.
+def soft_term(student_logits: Tensor, teacher_logits: Tensor, temperature: float | Tensor) -> Tensor:
+    """`soft_loss` without its checks, for which an accelerator would have to wait in every step.
 
-    With respect to the student's logits the soft loss has the gradient T · (q_T − p_T), the hard loss q − labels.
-
-    Args:
-        student_logits, teacher_logits: float (batch, classes).
-        labels: int64 (batch,).
-        alpha: in [0, 1], the soft loss's weight.
-        temperature: > 0.
-
-    Returns:
-        alpha · ‖soft‖ / (alpha · ‖soft‖ + (1 − alpha) · ‖hard‖), in [0, 1]; alpha where both gradients are 0.
+    The formula stands here and nowhere else; a stack of students maps it with torch.vmap.
     """
-    soft = temperature * (soft_targets(student_logits, temperature) - soft_targets(teacher_logits, temperature))
-    hard = soft_targets(student_logits, 1.0) - F.one_hot(labels, student_logits.shape[1])
-    soft, hard = alpha * soft.norm().item(), (1 - alpha) * hard.norm().item()
-    return soft / (soft + hard) if soft + hard > 0 else alpha
+    log_q = F.log_softmax(student_logits / temperature, dim=1)  # (batch, classes)
+    log_p = F.log_softmax(teacher_logits.detach() / temperature, dim=1)  # (batch, classes)
+    return temperature**2 * (log_p.exp() * (log_p - log_q)).sum() / len(log_q)
 
 
 def hard_loss(student_logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:
-    """Cross-entropy with the labels, averaged over the batch.
+    """Cross-entropy with the labels in nats, averaged over the batch.
 
     Args:
         student_logits: float (batch, classes).
         labels: int64 (batch,), each in 0 .. classes - 1.
         label_smoothing: in [0, 1): the share of the target that is spread evenly over all classes.
 
-    Returns:
-        A scalar >= 0, in nats.
-
     Raises:
         ValueError: shapes that do not fit, or a label out of range.
     """
     _check_logits(student_logits)
-    _check_labels(labels, student_logits.shape)
+    batch, classes = student_logits.shape
+    if labels.shape != (batch,) or labels.dtype != torch.int64:
+        raise ValueError(f"labels must be int64 of shape ({batch},), got {labels.dtype} of {tuple(labels.shape)}")
+    if len(wrong := labels[(labels < 0) | (labels >= classes)]):
+        raise ValueError(f"labels must be in 0 .. {classes - 1}, got {int(wrong[0])}")
     return F.cross_entropy(student_logits, labels, label_smoothing=label_smoothing)
 
 
@@ -101,10 +85,8 @@ def distillation_loss(
     the same shape are easily swapped, and a swapped loss trains without an error.
 
     Args:
-        student_logits, teacher_logits: float (batch, classes), same shape. No gradient flows to the teacher.
-        labels: int64 (batch,), each in 0 .. classes - 1.
+        student_logits, teacher_logits, labels, temperature: as in `soft_loss` and `hard_loss`.
         alpha: in [0, 1].
-        temperature: > 0.
 
     Returns:
         A scalar >= 0, in nats.
@@ -116,28 +98,33 @@ def distillation_loss(
     """
     if not 0 <= alpha <= 1:
         raise ValueError(f"alpha must be in [0, 1], got {alpha}")
-    soft = soft_loss(student_logits, teacher_logits, temperature)
-    return alpha * soft + (1 - alpha) * hard_loss(student_logits, labels)
+    return mixed(soft_loss(student_logits, teacher_logits, temperature), hard_loss(student_logits, labels), alpha)
 
 
-def logit_mse(student_logits: Tensor, teacher_logits: Tensor) -> Tensor:
-    """Mean squared error between logits: what the soft loss tends to as the temperature grows.
+def mixed(soft: Tensor, hard: Tensor, alpha: float | Tensor) -> Tensor:
+    """alpha · soft + (1 − alpha) · hard."""
+    return alpha * soft + (1 - alpha) * hard
 
-    For logits centred per row, the gradient of `soft_loss` tends to half the gradient of this.
+
+def logits(student, batch, targets: Tensor | None, knobs, *, label_smoothing: float = 0.0) -> dict[str, Tensor]:
+    """Logit distillation, the method that `kdlab.training.distil` uses where no other is given.
 
     Args:
-        student_logits, teacher_logits: float (batch, classes), same shape. No gradient flows to the teacher.
+        student: maps float (batch, channels, height, width) to logits (batch, classes).
+        batch, knobs: `kdlab.training.Batch` and `Knobs`.
+        targets: the teacher's logits (batch, classes), or None for labels alone.
+        label_smoothing: as in `hard_loss`.
 
     Returns:
-        A scalar >= 0: the mean over batch and classes.
-
-    Raises:
-        ValueError: shapes that differ or are not (batch, classes).
-
-    Source: Ba and Caruana 2014, arXiv:1312.6184; the limit is in Hinton et al. 2015, section 2.1.
+        Scalars by name: "soft", which contains T², "hard", and "loss", which is `mixed`, or hard without a teacher.
     """
-    _check_logits(student_logits, teacher_logits)
-    return F.mse_loss(student_logits, teacher_logits.detach())
+    answer = student(batch.images)
+    answer = answer.to(torch.promote_types(answer.dtype, torch.float32))  # bfloat16 is too coarse for a loss
+    hard = F.cross_entropy(answer, batch.labels, label_smoothing=label_smoothing)
+    if targets is None:
+        return {"loss": hard, "soft": torch.zeros_like(hard), "hard": hard}
+    soft = soft_term(answer, targets.to(answer.dtype), knobs.temperature)
+    return {"loss": mixed(soft, hard, knobs.alpha), "soft": soft, "hard": hard}
 
 
 def _check_temperature(temperature: float) -> None:
@@ -146,19 +133,8 @@ def _check_temperature(temperature: float) -> None:
 
 
 def _check_logits(student_logits: Tensor, teacher_logits: Tensor | None = None) -> None:
-    if student_logits.dim() != 2 or 0 in student_logits.shape:
-        raise ValueError(f"student_logits must be (batch, classes), got shape {tuple(student_logits.shape)}")
-    if teacher_logits is not None and teacher_logits.shape != student_logits.shape:
-        raise ValueError(
-            f"teacher_logits must have the student's shape {tuple(student_logits.shape)}, "
-            f"got {tuple(teacher_logits.shape)}"
-        )
-
-
-def _check_labels(labels: Tensor, shape: torch.Size) -> None:
-    batch, classes = shape
-    if labels.shape != (batch,) or labels.dtype != torch.int64:
-        raise ValueError(f"labels must be int64 of shape ({batch},), got {labels.dtype} of {tuple(labels.shape)}")
-    if int(labels.min()) < 0 or int(labels.max()) >= classes:
-        wrong = labels[(labels < 0) | (labels >= classes)][0]
-        raise ValueError(f"labels must be in 0 .. {classes - 1}, got {int(wrong)}")
+    shape = tuple(student_logits.shape)
+    if student_logits.dim() != 2 or 0 in shape:
+        raise ValueError(f"student_logits must be (batch, classes), got shape {shape}")
+    if teacher_logits is not None and teacher_logits.shape != shape:
+        raise ValueError(f"teacher_logits must have the student's shape {shape}, got {tuple(teacher_logits.shape)}")

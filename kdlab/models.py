@@ -11,28 +11,32 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
-def build(name: str, shape: tuple[int, int, int], classes: int, *, pretrained: bool = False) -> nn.Module:
-    """A model by name; its weights come from torch's global random state.
+def build(
+    name: str, shape: tuple[int, int, int], classes: int, *, seed: int | None = None, pretrained: bool = False
+) -> nn.Module:
+    """A model by name.
 
     Args:
-        name: one of
-            "mlp-512-512" (any hidden widths), "cnn-16-32-64" (any widths: convolution, batch norm, ReLU, pooling),
+        name: "mlp-512-512" (any hidden widths), "cnn-16-32-64" (any widths: convolution, batch norm, ReLU, pooling),
             "article-teacher", "article-student": the pair of the article that the workbook starts from, mended,
             "tutorial-teacher", "tutorial-student": the pair of PyTorch's knowledge distillation tutorial,
-            "resnet8", "resnet20", … "resnet110": the family for 32x32 images (He et al. 2015, section 4.2),
-                and "resnet8x4" for four times its width,
+            "resnet8" … "resnet110": those for 32x32 images, "resnet8x4" four times as wide,
             or any classifier of torchvision by its own name, such as "mobilenet_v3_small".
         shape: (channels, height, width) of one image.
         classes: number of logits, >= 2.
+        seed: of the weights, as after torch.manual_seed(seed), but the global random state stays; None draws from that.
         pretrained: load torchvision's default weights (a download) and put a new last layer on them.
 
     Returns:
         A model in training mode that maps float (batch, channels, height, width) to logits (batch, classes).
 
     Raises:
-        ValueError: an unknown name, a shape that is too small for the model, classes < 2, or pretrained
-            weights for a model that has none.
+        ValueError: an unknown name, a shape too small for the model, classes < 2, or no pretrained weights for it.
     """
+    if seed is not None:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return build(name, shape, classes, pretrained=pretrained)
     channels, height, width = shape
     if classes < 2:
         raise ValueError(f"classes must be >= 2, got {classes}")
@@ -61,7 +65,7 @@ class Cost:
 
 
 def cost(model: nn.Module, shape: tuple[int, int, int]) -> Cost:
-    """Counts a model's parameters, multiply-adds and bytes.
+    """Counts a model's parameters, multiply-adds and bytes, those of parameters and buffers as they are stored now.
 
     A multiply-add is one multiplication with its addition: half of what torch.utils.flop_counter reports.
     Convolutions and matrix products count; activations, normalisation and pooling do not.
@@ -69,9 +73,6 @@ def cost(model: nn.Module, shape: tuple[int, int, int]) -> Cost:
     Args:
         model: maps (1, *shape) to logits.
         shape: (channels, height, width) of one image.
-
-    Returns:
-        A Cost; bytes are those of parameters and buffers as they are stored now.
     """
     from torch.utils.flop_counter import FlopCounterMode  # brings triton along where there is one: 0.14 s
 
@@ -90,10 +91,9 @@ def cost(model: nn.Module, shape: tuple[int, int, int]) -> Cost:
 
 
 class ResNet(nn.Module):
-    """The residual networks for 32x32 images with n blocks per stage, depth 6n + 2, widths 16, 32, 64.
+    """The residual networks for 32x32 images: n blocks per stage, depth 6n + 2, widths 16, 32, 64.
 
-    The shortcut is parameter-free where the shape changes (option A: every second pixel, zeros for the new
-    channels), so ResNet-20 has 269,722 parameters for ten classes.
+    The shortcut is parameter-free where the shape changes (option A: every second pixel, zeros for the new channels).
 
     Source: He, Zhang, Ren, Sun 2015, arXiv:1512.03385, section 4.2.
     """
@@ -172,17 +172,12 @@ def _cnn(shape: tuple[int, int, int], widths: list[int], classes: int) -> nn.Mod
 
 
 def _plain(shape: tuple[int, int, int], convs: list, hidden: int, dropout: float, classes: int) -> nn.Module:
-    """3x3 convolutions (numbers) and poolings ("pool"), then a hidden layer where hidden > 0."""
-    channels, height, width = shape
-    layers: list[nn.Module] = []
+    """3x3 convolutions (numbers) and two poolings ("pool"), then a hidden layer where hidden > 0."""
+    channels, layers = shape[0], []
     for item in convs:
-        if item == "pool":
-            layers.append(nn.MaxPool2d(2))
-            height, width = height // 2, width // 2
-        else:
-            layers += [nn.Conv2d(channels, item, 3, padding=1), nn.ReLU()]
-            channels = item
-    features = channels * height * width
+        layers += [nn.MaxPool2d(2)] if item == "pool" else [nn.Conv2d(channels, item, 3, padding=1), nn.ReLU()]
+        channels = channels if item == "pool" else item
+    features = channels * (shape[1] // 4) * (shape[2] // 4)
     if features == 0:
         raise ValueError(f"two poolings need images of 4 pixels or more, got {shape[1]}x{shape[2]}")
     head = [nn.Linear(features, hidden), nn.ReLU(), nn.Dropout(dropout)] if hidden else []

@@ -1,18 +1,21 @@
 """The loop: what it yields, what it leaves alone, how it stops, and what it refuses."""
 
 import os
+import re
 import resource
 import signal
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from kdlab import bank, files as checkpoints, data, devices, models
+from kdlab import bank, data, devices, files, losses, models
 from kdlab.data import Recipe
 from kdlab.evaluation import evaluate, paired_difference, predict
 from kdlab.losses import distillation_loss
@@ -29,15 +32,13 @@ def digits():
 
 @pytest.fixture(scope="module")
 def teacher(digits):
-    torch.manual_seed(0)
-    model = models.build("mlp-512-512", digits.shape, 10)
+    model = models.build("mlp-512-512", digits.shape, 10, seed=0)
     finish(train(model, digits, steps=100, batch_size=64, weight_decay=1e-2))
     return model
 
 
 def student(digits, seed=0):
-    torch.manual_seed(seed)
-    return models.build("mlp-32", digits.shape, 10)
+    return models.build("mlp-32", digits.shape, 10, seed=seed)
 
 
 def weights(model):
@@ -50,8 +51,8 @@ def same(a, b):
 
 def test_the_loop_equals_the_same_loop_written_out(digits, teacher):
     ours, theirs = student(digits), student(digits)
-    plain = dict(steps=20, indices=FEW, settings=devices.Settings())
-    history = list(distil(ours, digits, Knobs(0.7, 3.0, 0.01), teacher=teacher, **plain))
+    plain = dict(steps=20, settings=devices.Settings())
+    history = list(distil(ours, digits.only(FEW), Knobs(0.7, 3.0, 0.01), teacher=teacher, **plain))
     optimizer = torch.optim.AdamW(theirs.parameters(), lr=0.01, weight_decay=0.0)
     images, labels = digits.normalize(digits.train.images[:50]), digits.train.labels[:50]
     with torch.no_grad():
@@ -68,9 +69,9 @@ def test_the_loop_equals_the_same_loop_written_out(digits, teacher):
 def test_a_bank_trains_the_same_student_as_the_teacher_that_filled_it(digits, teacher):
     asked, looked_up = student(digits), student(digits)
     stored = bank.fill(teacher, digits)
-    options = dict(steps=30, batch_size=32, indices=torch.arange(0, 1000, 3), seed=5)
-    live = list(distil(asked, digits, Knobs(), teacher=teacher, **options))
-    cached = list(distil(looked_up, digits, Knobs(), teacher=stored, **options))
+    options, third = dict(steps=30, batch_size=32, seed=5), digits.only(torch.arange(0, 1000, 3))
+    live = list(distil(asked, third, Knobs(), teacher=teacher, **options))
+    cached = list(distil(looked_up, third, Knobs(), teacher=stored, **options))
     assert [s.loss for s in live] == pytest.approx([s.loss for s in cached], rel=1e-4)
     torch.testing.assert_close(predict(asked, digits), predict(looked_up, digits), rtol=1e-3, atol=1e-3)
 
@@ -84,26 +85,38 @@ def test_the_same_seed_repeats_bit_for_bit_and_another_does_not(digits):
     assert same(runs[0], runs[1]) and not same(runs[0], runs[2])
 
 
-def test_knobs_turned_between_steps_are_used_from_the_next_step_on(digits, teacher):
-    knobs = Knobs(alpha=0.2, temperature=2.0, lr=0.01)
-    used = []
-    for step in distil(student(digits), digits, knobs, teacher=teacher, steps=6, indices=FEW):
-        used.append((step.alpha, step.temperature))
-        if step.step == 3:
-            knobs.alpha, knobs.temperature = 0.9, 8.0
-    assert used == [(0.2, 2.0)] * 3 + [(0.9, 8.0)] * 3
+def test_a_function_gives_each_step_its_knobs_as_they_are_and_is_asked_once_for_each(digits, teacher):
+    asked, used = [], []
+
+    def turned(number):
+        asked.append(number)
+        return Knobs(0.2, 2.0, 0.01) if number <= 3 else Knobs(0.9, 8.0, 0.02)
+
+    for step in distil(student(digits), digits.only(FEW), turned, teacher=teacher, steps=6):
+        used.append((step.alpha, step.temperature, step.lr))
+        assert step.loss == pytest.approx(step.alpha * step.soft + (1 - step.alpha) * step.hard, rel=1e-5)
+    assert asked == [1, 2, 3, 4, 5, 6]
+    assert used == [(0.2, 2.0, 0.01)] * 3 + [(0.9, 8.0, 0.02)] * 3
 
 
-def test_a_knob_out_of_range_is_refused_and_keeps_its_value():
-    knobs = Knobs(alpha=0.5)
+def test_what_a_slider_does_between_two_steps_holds_from_the_next_step_on(digits, teacher):
+    now, used = Knobs(temperature=2.0), []
+    for step in distil(student(digits), digits.only(FEW), lambda number: now, teacher=teacher, steps=4):
+        used.append(step.temperature)
+        now = Knobs(temperature=8.0)
+    assert used == [2.0, 8.0, 8.0, 8.0]
+
+
+def test_a_knob_out_of_range_is_refused():
     for name, value, words in [
         ("alpha", 1.2, r"alpha must be in \[0, 1\], got 1.2"),
         ("temperature", 0, "temperature must be > 0"),
         ("lr", float("nan"), "lr must be > 0"),
     ]:
         with pytest.raises(ValueError, match=words):
-            setattr(knobs, name, value)
-    assert knobs == Knobs(alpha=0.5)
+            Knobs(**{name: value})
+        with pytest.raises(ValueError, match=words):
+            replace(Knobs(), **{name: value})
 
 
 class Wrapped(nn.Module):
@@ -136,29 +149,23 @@ def test_only_the_chosen_images_are_used(digits):
         digits.test, digits.classes, digits.mean, digits.std,
     )
     clean = student(digits)
-    finish(train(model, poisoned, steps=10, indices=FEW))
-    finish(train(clean, digits, steps=10, indices=FEW))
+    finish(train(model, poisoned.only(FEW), steps=10))
+    finish(train(clean, digits.only(FEW), steps=10))
     assert same(weights(model), weights(clean))
-
-
-def test_evaluation_happens_now_and_then_and_at_the_end(digits):
-    history = list(train(student(digits), digits, steps=25, indices=FEW, evaluate_every=10))
-    assert [s.step for s in history if s.accuracy is not None] == [10, 20, 25]
-    assert all(0 <= s.accuracy <= 1 for s in history if s.accuracy is not None)
 
 
 def test_evaluating_on_the_way_does_not_change_the_training(digits):
     watched, alone = student(digits), student(digits)
-    finish(train(watched, digits, steps=12, batch_size=64, evaluate_every=1))
+    for _ in train(watched, digits, steps=12, batch_size=64):
+        evaluate(watched, digits)
     finish(train(alone, digits, steps=12, batch_size=64))
     assert same(weights(watched), weights(alone))
 
 
-def test_recording_less_often_yields_less_and_trains_the_same(digits):
-    often, seldom = student(digits), student(digits)
-    finish(train(often, digits, steps=25, indices=FEW))
-    history = finish(train(seldom, digits, steps=25, indices=FEW, record_every=10))
-    assert [s.step for s in history] == [10, 20, 25] and same(weights(often), weights(seldom))
+def test_a_step_tells_its_losses_as_floats_and_in_words(digits):
+    [step] = train(student(digits), digits.only(FEW), steps=1)
+    assert step.loss == step.hard > 0 == step.soft and all(type(x) is float for x in (step.loss, step.hard, step.soft))
+    assert re.fullmatch(r"step 1: loss (\S+), soft 0, hard \1, alpha 0, temperature 4, lr 0.003", str(step))
 
 
 @pytest.mark.parametrize("steps", [1, 2, 9, 10, 11, 20, 300])
@@ -172,15 +179,15 @@ def test_the_schedule_rises_for_a_tenth_and_then_falls(steps):
 
 def test_a_loss_that_is_not_finite_stops_with_step_and_knobs_and_keeps_the_last_weights(digits):
     model, kept = student(digits), []
-    with pytest.raises(FloatingPointError, match=r"not finite at step \d+ with Knobs\(alpha=0.0.*lr=1e\+38"):
-        for _ in train(model, digits, lr=1e38, steps=50, indices=FEW):
+    with pytest.raises(FloatingPointError, match=r"not finite at step \d+ with Knobs\(alpha=0.0.*lr=\d"):
+        for _ in train(model, digits.only(FEW), lr=1e38, steps=50):
             kept.append(weights(model))
     assert same(weights(model), kept[-1]) and not model.training
 
 
 def test_closing_the_generator_leaves_the_student_in_eval_mode(digits):
     model = student(digits)
-    running = train(model, digits, steps=50, indices=FEW)
+    running = train(model, digits.only(FEW), steps=50)
     next(running)
     assert model.training
     running.close()
@@ -206,8 +213,7 @@ def plain(glyphs):
 
 
 def glyph_accuracy(glyphs, seed, settings):
-    torch.manual_seed(seed)
-    model = models.build("cnn-8-16", glyphs.shape, 10)
+    model = models.build("cnn-8-16", glyphs.shape, 10, seed=seed)
     finish(train(model, glyphs, steps=90, batch_size=64, lr=1e-2, seed=seed, settings=settings))
     return evaluate(model, glyphs).accuracy
 
@@ -215,24 +221,23 @@ def glyph_accuracy(glyphs, seed, settings):
 @pytest.mark.parametrize("settings", FAST.values(), ids=FAST)
 def test_a_fast_setting_costs_no_accuracy_that_paired_seeds_could_show(glyphs, plain, settings):
     fast = [glyph_accuracy(glyphs, seed, settings) for seed in range(len(plain))]
-    mean, low, high, _ = paired_difference(fast, plain)
+    mean, low, high, *_ = paired_difference(fast, plain)
     assert min(plain) > 0.5 and low - 0.005 <= 0 <= high + 0.005 and abs(mean) < 0.02, (fast, plain)
 
 
 def test_a_bank_filled_in_bfloat16_teaches_as_well(digits):
-    torch.manual_seed(0)
-    teacher = models.build("mlp-64", digits.shape, 10)
+    teacher = models.build("mlp-64", digits.shape, 10, seed=0)
     finish(train(teacher, digits, steps=100, batch_size=64, lr=1e-2))
     whole, rough = (bank.fill(teacher, digits, settings=settings) for settings in (devices.Settings(), FAST["bfloat16"]))
     assert 0 < (whole.logits - rough.logits).abs().max() < 0.1 * whole.logits.std()
 
     def accuracy(answers, seed):
         model = student(digits, seed)
-        finish(distil(model, digits, Knobs(1.0, 4.0, 1e-2), teacher=answers, steps=200, indices=FEW, seed=seed))
+        finish(distil(model, digits.only(FEW), Knobs(1.0, 4.0, 1e-2), teacher=answers, steps=200, seed=seed))
         return evaluate(model, digits).accuracy
 
     pairs = [(accuracy(rough, seed), accuracy(whole, seed)) for seed in range(6)]
-    mean, low, high, _ = paired_difference(*zip(*pairs))
+    mean, low, high, *_ = paired_difference(*zip(*pairs))
     assert min(min(pair) for pair in pairs) > 0.6 and low - 0.005 <= 0 <= high + 0.005 and abs(mean) < 0.02, pairs
 
 
@@ -240,11 +245,6 @@ def test_a_trained_student_keeps_the_usual_memory_format(glyphs):
     model = models.build("cnn-8-16", glyphs.shape, 10)
     finish(train(model, glyphs, steps=1, batch_size=64, settings=devices.Settings(channels_last=True)))
     assert all(parameter.is_contiguous() for parameter in model.parameters())
-
-
-def test_a_schedule_of_ones_keeps_the_learning_rate(digits):
-    run = train(student(digits), digits, steps=5, indices=FEW, lr=1e-3, schedule=lambda step, steps: 1.0)
-    assert {step.lr for step in run} == {1e-3}
 
 
 class OneByOne(nn.Module):
@@ -266,20 +266,20 @@ def test_a_bank_of_views_trains_bit_for_bit_the_student_of_the_live_teacher(digi
     slow = OneByOne(teacher)
     few = digits.train.subset(slice(60))
     small = data.Dataset("few", few, digits.test, digits.classes, digits.mean, digits.std)
-    options = dict(steps=steps, batch_size=batch_size, indices=torch.arange(2, 60), augmented=RECIPE)
-    trained = []
-    for source in (slow, bank.fill(slow, small, views=4, recipe=RECIPE)):
+    small, trained = small.augmented(RECIPE), []
+    for source in (slow, bank.fill(slow, small, views=4)):
         trained.append(student(small))
-        finish(distil(trained[-1], small, Knobs(0.8), teacher=source, **options))
+        shown = small.only(torch.arange(2, 60))
+        finish(distil(trained[-1], shown, Knobs(0.8), teacher=source, steps=steps, batch_size=batch_size))
     assert same(weights(trained[0]), weights(trained[1]))
 
 
 def test_a_bank_of_views_trains_the_student_of_a_teacher_asked_in_batches(digits, teacher):
     """Not bit for bit: matrix products of other batch sizes add up in another order."""
-    trained = []
-    for source in (teacher, bank.fill(teacher, digits, views=2, recipe=RECIPE)):
+    trained, moved = [], digits.augmented(RECIPE)
+    for source in (teacher, bank.fill(teacher, moved, views=2)):
         trained.append(student(digits))
-        finish(distil(trained[-1], digits, Knobs(), teacher=source, steps=60, batch_size=32, augmented=RECIPE))
+        finish(distil(trained[-1], moved, Knobs(), teacher=source, steps=60, batch_size=32))
     torch.testing.assert_close(predict(trained[0], digits), predict(trained[1], digits), rtol=1e-3, atol=1e-3)
 
 
@@ -293,55 +293,55 @@ def shown_images(digits, steps, **options):
 
 def test_epoch_e_shows_view_e_and_a_bank_goes_round(digits, teacher):
     views = [digits.normalize(data.augment(digits.train.images[:50], RECIPE, indices=FEW, view=v)) for v in range(5)]
-    live = shown_images(digits, 5, indices=FEW, augmented=RECIPE, teacher=None)
+    moved = digits.augmented(RECIPE).only(FEW)
+    live = shown_images(moved, 5)
     assert all(map(torch.equal, live, views))
-    stored = bank.fill(teacher, digits, views=2, recipe=RECIPE)
-    cached = shown_images(digits, 5, indices=FEW, augmented=RECIPE, teacher=stored)
+    cached = shown_images(moved, 5, teacher=bank.fill(teacher, moved, views=2))
     assert all(map(torch.equal, cached, [views[v] for v in (0, 1, 0, 1, 0)]))
 
 
 def test_the_view_changes_with_the_epoch_and_not_within_it(digits):
     order = data.batches(50, 16, seed=0, device="cpu")  # three batches an epoch
-    for number, images in enumerate(shown_images(digits, 7, indices=FEW, batch_size=16, augmented=RECIPE, teacher=None)):
+    for number, images in enumerate(shown_images(digits.augmented(RECIPE).only(FEW), 7, batch_size=16)):
         place = next(order)
         moved = data.augment(digits.train.images[place], RECIPE, indices=place, view=number // 3)
         assert torch.equal(images, digits.normalize(moved)), number
 
 
 def test_augmented_training_shows_views_of_the_usual_recipe_and_of_its_seed(digits):
-    shown = shown_images(digits, 2, indices=FEW, augmented=True, seed=4, teacher=None)
+    shown = shown_images(digits.augmented(4).only(FEW), 2)
     for view, images in enumerate(shown):
-        moved = data.augment(digits.train.images[:50], digits.recipe(4), indices=FEW, view=view)
+        moved = data.augment(digits.train.images[:50], Recipe(4, 1, False), indices=FEW, view=view)
         assert torch.equal(images, digits.normalize(moved)) and not torch.equal(moved, digits.train.images[:50])
 
 
 @pytest.mark.parametrize(
     "views, augmented, message",
     [
-        (0, True, "a bank of the plain images cannot answer for augmented ones; fill one with views, or pass the teacher"),
+        (0, 0, "a bank of the plain images cannot answer for augmented ones; fill one with views, or pass the teacher"),
         (0, RECIPE, "a bank of the plain images cannot answer for augmented ones"),
-        (2, False, "this bank holds the logits of augmented views; pass augmented=bank.recipe"),
-        (2, True, "the bank's views were made with seed 9 in place of 0; pass augmented=bank.recipe, or fill it again"),
-        (2, Recipe(9, 2, True), "made with pad 1 in place of 2, flip False in place of True; pass"),
+        (2, None, "this bank holds the logits of augmented views; train on dataset.augmented(bank.recipe)"),
+        (2, 0, "the bank's views were made with seed 9 in place of 0; train on dataset.augmented(bank.recipe), or fill it again"),
+        (2, Recipe(9, 2, True), "made with pad 1 in place of 2, flip False in place of True; train on"),
     ],
 )
 def test_a_bank_of_other_images_than_the_student_is_shown_is_refused(digits, teacher, views, augmented, message):
-    stored = bank.fill(teacher, digits, views=views, recipe=RECIPE if views else None)
-    with pytest.raises(ValueError, match=message):
-        next(distil(student(digits), digits, Knobs(), teacher=stored, steps=1, augmented=augmented))
+    stored = bank.fill(teacher, digits.augmented(RECIPE), views=views)
+    shown = digits if augmented is None else digits.augmented(augmented)
+    with pytest.raises(ValueError, match=re.escape(message)):
+        next(distil(student(digits), shown, Knobs(), teacher=stored, steps=1))
 
 
-@pytest.mark.parametrize("options", [{"steps": 0}, {"steps": 5, "record_every": 0}])
-def test_no_steps_are_refused(digits, options):
-    with pytest.raises(ValueError, match="must be >= 1"):
-        next(train(student(digits), digits, **options))
+def test_no_steps_are_refused(digits):
+    with pytest.raises(ValueError, match="steps must be >= 1, got 0"):
+        next(train(student(digits), digits, steps=0))
 
 
 def test_ctrl_c_is_held_back_until_the_step_is_done_and_the_cell_returns(digits, capsys):
     model, states = student(digits), []
 
     def watched():
-        for step in train(model, digits, steps=50, indices=FEW):
+        for step in train(model, digits.only(FEW), steps=50):
             states.append(weights(model))
             yield step
 
@@ -358,25 +358,25 @@ def test_ctrl_c_is_held_back_until_the_step_is_done_and_the_cell_returns(digits,
     assert capsys.readouterr().out == "stopped after step 7; the model keeps that state\n"
     assert len(history) == 6 and not model.training and signal.getsignal(signal.SIGINT) is handler
     reference = student(digits)
-    seventh = [weights(reference) for s in train(reference, digits, steps=50, indices=FEW) if s.step <= 7][6]
+    seventh = [weights(reference) for s in train(reference, digits.only(FEW), steps=50) if s.step <= 7][6]
     assert same(weights(model), seventh)
-    assert finish(train(model, digits, steps=3, indices=FEW))[-1].step == 3  # the next cell works
+    assert finish(train(model, digits.only(FEW), steps=3))[-1].step == 3  # the next cell works
 
 
 def test_a_checkpoint_comes_back_bit_for_bit(digits, teacher, tmp_path):
-    checkpoints.save(teacher, tmp_path / "new folder" / "teacher.safetensors")
+    files.write_weights(teacher, tmp_path / "new folder" / "teacher.safetensors")
     other = models.build("mlp-512-512", digits.shape, 10)
-    assert checkpoints.load(other, tmp_path / "new folder" / "teacher.safetensors") is other
+    assert files.read_weights(other, tmp_path / "new folder" / "teacher.safetensors") is other
     assert same(weights(other), weights(teacher))
     assert os.listdir(tmp_path / "new folder") == ["teacher.safetensors"]
 
 
 def test_a_checkpoint_of_another_model_is_refused_and_changes_nothing(digits, teacher, tmp_path):
-    checkpoints.save(teacher, tmp_path / "teacher.safetensors")
+    files.write_weights(teacher, tmp_path / "teacher.safetensors")
     model = student(digits)
     before = weights(model)
     with pytest.raises(ValueError, match="belongs to another model: .* tensors differ, the first is"):
-        checkpoints.load(model, tmp_path / "teacher.safetensors")
+        files.read_weights(model, tmp_path / "teacher.safetensors")
     assert same(before, weights(model))
 
 
@@ -384,24 +384,24 @@ def test_a_missing_or_truncated_checkpoint_is_refused(digits, teacher, tmp_path)
     path = tmp_path / "teacher.safetensors"
     for cut in (None, 0, 100, -5):
         if cut is not None:
-            checkpoints.save(teacher, path)
+            files.write_weights(teacher, path)
             path.write_bytes(path.read_bytes()[:cut])
         with pytest.raises(ValueError, match="teacher.safetensors is not a readable checkpoint"):
-            checkpoints.load(models.build("mlp-512-512", digits.shape, 10), path)
+            files.read_weights(models.build("mlp-512-512", digits.shape, 10), path)
 
 
 def test_a_full_disk_leaves_the_old_checkpoint_and_nothing_half_written(digits, teacher, tmp_path):
     path = tmp_path / "teacher.safetensors"
-    checkpoints.save(models.build("mlp-32", digits.shape, 10), path)
+    files.write_weights(models.build("mlp-32", digits.shape, 10), path)
     before = path.read_bytes()
     script = f"""
         import resource, signal, torch
-        from kdlab import files as checkpoints, models
+        from kdlab import files, models
         model = models.build("mlp-512-512", (1, 8, 8), 10)
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))  # a file system that takes no more than this
         try:
-            checkpoints.save(model, {str(path)!r})
+            files.write_weights(model, {str(path)!r})
         except OSError as error:
             print(error)
     """
@@ -417,13 +417,12 @@ def test_the_recipe_makes_the_distilled_student_better_on_seeds_that_nothing_was
     gains = []
     for seed in (20, 21, 22):
         digits = data.load("digits", seed=seed)
-        torch.manual_seed(seed)
-        teacher = models.build("mlp-512-512", digits.shape, 10)
+        teacher = models.build("mlp-512-512", digits.shape, 10, seed=seed)
         finish(train(teacher, digits, steps=200, batch_size=64, weight_decay=1e-2, seed=seed))
         accuracy = {}
         for alpha in (0.0, 1.0):
             model = student(digits, seed)
-            finish(distil(model, digits, Knobs(alpha=alpha), teacher=bank.fill(teacher, digits), steps=300, indices=FEW))
+            finish(distil(model, digits.only(FEW), Knobs(alpha=alpha), teacher=bank.fill(teacher, digits), steps=300))
             accuracy[alpha] = evaluate(model, digits).accuracy
         assert evaluate(teacher, digits).accuracy > 0.95
         gains.append(accuracy[1.0] - accuracy[0.0])
@@ -433,10 +432,63 @@ def test_the_recipe_makes_the_distilled_student_better_on_seeds_that_nothing_was
 def test_a_bank_of_the_test_split_is_refused(digits, teacher):
     answers = bank.fill(teacher, digits, split="test")
     with pytest.raises(ValueError, match="a student trains on the training split, and this bank holds the test split"):
-        next(distil(student(digits), digits, Knobs(), teacher=answers, steps=2, indices=FEW))
+        next(distil(student(digits), digits, Knobs(), teacher=answers, steps=2))
 
 
-def test_the_bar_counts_steps_that_are_not_recorded(digits, monkeypatch):
+def test_a_method_is_any_callable_with_named_losses_and_a_module_brings_its_parameters(digits, teacher):
+    """A hint (Romero et al. 2015) on the unchanged loop: the student's hidden layer, brought to the teacher's width."""
+    from torchvision.models.feature_extraction import create_feature_extractor
+
+    class Hint(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.regressor = nn.Linear(32, 512)
+
+        def forward(self, student, batch, targets, knobs):
+            hidden = create_feature_extractor(student, ["2"])(batch.images)["2"]
+            hint, hard = F.mse_loss(self.regressor(hidden), targets["2"]), F.cross_entropy(student(batch.images), batch.labels)
+            return {"loss": knobs.alpha * hint + (1 - knobs.alpha) * hard, "hint": hint, "hard": hard}
+
+    torch.manual_seed(0)
+    model, hint = student(digits), Hint()
+    before = hint.regressor.weight.detach().clone()
+    asked = create_feature_extractor(teacher, ["2"])
+    history = finish(distil(model, digits.only(FEW), Knobs(0.5), teacher=asked, steps=60, method=hint))
+    assert not torch.equal(before, hint.regressor.weight)
+    assert history[-1].parts["hint"] < 0.7 * history[0].parts["hint"] and history[-1].hard < history[0].hard / 2
+    assert history[-1].soft == 0.0
+
+
+def test_a_method_is_shown_the_images_labels_and_places_of_its_batch(digits, teacher):
+    seen = []
+
+    def method(student, batch, targets, knobs):
+        seen.append((batch, targets))
+        return losses.logits(student, batch, targets, knobs)
+
+    chosen = torch.arange(700, 750)
+    finish(distil(student(digits), digits.only(chosen), Knobs(), teacher=bank.fill(teacher, digits), steps=6, batch_size=16,
+                  method=method))
+    for batch, targets in seen:
+        assert set(batch.indices.tolist()) <= set(chosen.tolist())
+        assert torch.equal(batch.labels, digits.train.labels[batch.indices])
+        assert torch.equal(batch.images, digits.normalize(digits.train.images[batch.indices]))
+        torch.testing.assert_close(targets, predict(teacher, digits, indices=batch.indices), rtol=1e-4, atol=1e-4)
+
+
+def test_label_smoothing_and_another_optimizer_are_arguments_of_the_method_and_the_loop(digits):
+    ours, theirs = student(digits), student(digits)
+    sgd = partial(torch.optim.SGD, momentum=0.9)
+    options = dict(method=partial(losses.logits, label_smoothing=0.1), optimizer=sgd, settings=devices.Settings())
+    finish(distil(ours, digits.only(FEW), lambda number: Knobs(0.0, lr=0.1), steps=5, **options))
+    optimizer = sgd(theirs.parameters(), lr=0.1)
+    for _ in range(5):
+        loss = F.cross_entropy(theirs(digits.normalize(digits.train.images[:50])), digits.train.labels[:50], label_smoothing=0.1)
+        optimizer.zero_grad(), loss.backward(), optimizer.step()
+    assert same(weights(ours), weights(theirs))
+
+
+def test_the_bar_counts_the_steps(digits, monkeypatch):
     import tqdm.auto
 
     bars = []
@@ -448,5 +500,5 @@ def test_the_bar_counts_steps_that_are_not_recorded(digits, monkeypatch):
 
     monkeypatch.delenv("TQDM_DISABLE", raising=False)
     monkeypatch.setattr(tqdm.auto, "tqdm", Bar)
-    assert len(finish(train(student(digits), digits, steps=25, indices=FEW, record_every=10), total=25)) == 3
+    assert len(finish(train(student(digits), digits.only(FEW), steps=25), total=25)) == 25
     assert [bar.n for bar in bars] == [25]
