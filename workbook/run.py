@@ -201,9 +201,14 @@ def _attempt(notebook: Path, folder: Path | None, parameters: dict) -> tuple[flo
 def _value(text: str) -> object:
     """A Python literal where it is one (4, 0.5, True, [1, 2]), else the text itself."""
     try:
-        return ast.literal_eval(text)
+        return _listed(ast.literal_eval(text))
     except (ValueError, SyntaxError):
         return text
+
+
+def _listed(value: object) -> object:
+    """The same with lists in place of tuples, which papermill would hand on as text."""
+    return [_listed(part) for part in value] if isinstance(value, list | tuple) else value
 
 
 def _reason(error: Exception) -> str:

@@ -52,7 +52,9 @@ def raising_cell(node):
 
 
 @pytest.mark.parametrize(
-    "damage, said", [(wrong_output, "mismatch 'text/plain'"), (raising_cell, "ZeroDivisionError")], ids=["output", "cell"]
+    "damage, said",
+    [(wrong_output, "mismatch 'text/plain'"), (raising_cell, "ZeroDivisionError")],
+    ids=["wrong output", "raising cell"],
 )
 def test_a_wrong_output_and_a_raising_cell_fail_the_step(shelf, damage, said):
     sound, damaged = shelf / "00_sound.ipynb", shelf / "01_damaged.ipynb"

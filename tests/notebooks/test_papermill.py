@@ -1,6 +1,6 @@
 """Every notebook runs with other parameters than its own, and leaves no temporary files behind.
 
-Small ones, so that a run is mostly imports. The parameters of its own are run by nbval, in the last step of `make test`.
+Small ones, so that a run is mostly imports. Its own parameters are run by nbval, in the last step of `make test`.
 """
 
 import getpass
@@ -18,7 +18,7 @@ from workbook.runtimes import RUNTIMES
 pytestmark = pytest.mark.slow
 
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
-# What other libraries keep in the temporary folder, one for all runs: torch's compiler its cache, onnxruntime its session.
+# What others keep in the temporary folder, one for all runs: torch's compiler its cache, onnxruntime its session.
 KEPT_BY_OTHERS = {f"torchinductor_{getpass.getuser()}", ".ses"}
 
 
@@ -30,11 +30,17 @@ def all_but(*names):
 # Notebook -> its parameters; those that take longest come first, so that two workers end together. Among them are the
 # corners alpha 0 and 1, T 1 and 8, two seeds in place of more, a recorded run (03) and other data (05).
 SMALL = {
-    "15": {"seed": 3, "seeds": 2, "fleet": [["eager", 1], ["channels_last", 2]], "pictures": 200, "rounds": 1, "rare": 3},
+    "15": {
+        "seed": 3, "seeds": 2, "fleet": [["eager", 1], ["channels_last", 2]], "pictures": 200, "rounds": 1, "rare": 3,
+    },
     "10": {"seed": 3, "seeds": 2, "pictures": 25, "views": 5, "steps": 8, "alpha": 1.0, "temperature": 8.0},
-    "14": {"seed": 3, "seeds": 2, "delay_ms": 5.0, "bandwidth_kB": 100.0, "rate": 100.0, "pictures": 60, "deadline_ms": 100.0},
+    "14": {
+        "seed": 3, "seeds": 2, "delay_ms": 5.0, "bandwidth_kB": 100.0, "rate": 100.0, "pictures": 60,
+        "deadline_ms": 100.0,
+    },
     "12": {
-        "seed": 3, "steps": 50, "calibration": 8, "seconds": 0.02, "leave_out": all_but("eager", "onnxruntime", "bare C"),
+        "seed": 3, "steps": 50, "calibration": 8, "seconds": 0.02,
+        "leave_out": all_but("eager", "onnxruntime", "bare C"),
     },
     "03": {"alpha": 0.0, "temperature": 1.0, "seeds": 2, "steps": 20, "labelled": 20, "log": "RECORDED"},
     "04": {"seed": 3, "batches": [1, 16], "seconds": 0.02, "leave_out": all_but("eager", "channels_last")},
