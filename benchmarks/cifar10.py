@@ -50,14 +50,14 @@ class Recipe:
     teacher_augmented: bool = False
     optimizer: Callable = torch.optim.AdamW
     weight_decay: float = 0.0
-    schedule: Callable[[int, int], float] | None = None
+    constant: bool = False  # the learning rate, in place of a rise and a cosine
 
 
 SGD = functools.partial(torch.optim.SGD, momentum=0.9, nesterov=True)
 RECIPES = {
     "article": Recipe("article-teacher", "article-student", 6, 1e-3, {"alpha=0.25 T=2": (0.25, 2.0), "alpha=0.9 T=4": (0.9, 4.0)}),
     "tutorial": Recipe("tutorial-teacher", "tutorial-student", 10, 1e-3, {"alpha=0.25 T=2": (0.25, 2.0)},
-                       optimizer=torch.optim.Adam, schedule=lambda step, steps: 1.0),
+                       optimizer=torch.optim.Adam, constant=True),
     "resnet": Recipe("resnet20", "resnet8", 7, 0.1, {"alpha=0.9 T=4": (0.9, 4.0)}, images=10_000, student_epochs=15,
                      teacher_augmented=True, optimizer=SGD, weight_decay=5e-4),
 }
@@ -74,6 +74,7 @@ def main() -> None:
         parser.error("an interval needs --seeds >= 2")
     recipe = RECIPES[given.recipe]
     torch.set_num_threads(1)
+    devices.huge_pages()
     start = time.process_time()
     cifar = dataclasses.replace(data.load(given.data), mirrored=True)  # photographs may be flipped
     if given.usual:
@@ -81,19 +82,19 @@ def main() -> None:
         return
     seconds: dict[str, float | list[float]] = {"load": time.process_time() - start}
 
-    def run(name: str, seed: int, epochs: int, images: int, alpha: float, temperature: float, **options):
-        torch.manual_seed(seed)
-        model = models.build(name, cifar.shape, len(cifar.classes))
-        steps, start = epochs * (images // BATCH), time.process_time()
-        options = dict(steps=steps, batch_size=BATCH, seed=seed, record_every=100, optimizer=recipe.optimizer,
-                       weight_decay=recipe.weight_decay, schedule=recipe.schedule, **options)
-        finish(distil(model, cifar, Knobs(alpha, temperature, recipe.lr), **options), total=steps)
+    def run(name: str, seed: int, epochs: int, pictures: data.Dataset, alpha: float, temperature: float, teacher=None):
+        model = models.build(name, cifar.shape, len(cifar.classes), seed=seed)
+        images = len(cifar.train) if pictures.indices is None else len(pictures.indices)
+        count, start, knobs = epochs * (images // BATCH), time.process_time(), Knobs(alpha, temperature, recipe.lr)
+        finish(distil(
+            model, pictures, (lambda step: knobs) if recipe.constant else knobs, teacher=teacher, steps=count, seed=seed,
+            batch_size=BATCH, optimizer=functools.partial(recipe.optimizer, weight_decay=recipe.weight_decay),
+        ), total=count)
         return model, time.process_time() - start
 
     everything = len(cifar.train)
-    teacher, seconds["teacher"] = run(
-        recipe.teacher, 0, recipe.epochs, everything, 0.0, 1.0, teacher=None, augmented=recipe.teacher_augmented
-    )
+    shown = cifar.augmented(0) if recipe.teacher_augmented else cifar
+    teacher, seconds["teacher"] = run(recipe.teacher, 0, recipe.epochs, shown, 0.0, 1.0)
     judged = evaluate(teacher, cifar)
     print(f"teacher {judged.accuracy:.2%} in {seconds['teacher']:.0f} CPU-seconds", flush=True)
     start = time.process_time()
@@ -104,17 +105,17 @@ def main() -> None:
         seen = torch.randperm(everything, generator=torch.Generator().manual_seed(seed))[: recipe.images]
         for name, knobs in ({"alone": (0.0, 1.0)} | recipe.distilled).items():
             student, spent = run(
-                recipe.student, seed, recipe.student_epochs or recipe.epochs, len(seen), *knobs,
-                teacher=None if name == "alone" else answers, indices=seen,
+                recipe.student, seed, recipe.student_epochs or recipe.epochs, cifar.only(seen), *knobs,
+                teacher=None if name == "alone" else answers,
             )
             seconds.setdefault(name, []).append(spent)
             accuracy.setdefault(name, []).append(100 * evaluate(student, cifar).accuracy)
             print(f"seed {seed} {name}: {accuracy[name][-1]:.2f} % in {spent:.0f} CPU-seconds", flush=True)
     gains = {name: paired_difference(found, accuracy["alone"]) for name, found in accuracy.items() if name != "alone"}
-    for name, (mean, low, high, wins) in gains.items():
-        print(f"{name}: {mean:+.2f} points [{low:+.2f}, {high:+.2f}], {wins} wins of {given.seeds}")
+    for name, gain in gains.items():
+        print(f"{name}, points: {gain}")
     kind = "CIFAR-10" if given.data == "cifar10" else "CIFAR-10 (JPEG)"
-    said = {key: value for key, value in dataclasses.asdict(recipe).items() if key not in ("optimizer", "schedule")}
+    said = {key: value for key, value in dataclasses.asdict(recipe).items() if key not in ("optimizer", "constant")}
     print(write(f"cifar10-{given.recipe}", {
         "data": kind, "images": [everything, len(cifar.test)], "recipe": said, "threads": 1,
         "settings": {role: str(devices.fast(models.build(getattr(recipe, role), cifar.shape, 10), "cpu")).splitlines()

@@ -1,6 +1,6 @@
 """How cost grows: with the images, the classes and the batch; seconds beside memory.
 
-Each point runs in a fresh process: a teacher's bank is filled, saved and loaded again, then a student is distilled
+Each point runs in a fresh process: a teacher's bank is filled, written and read again, then a student is distilled
 for some steps. The students of the alpha-temperature map have a benchmark of their own, many_students.py.
 
     python benchmarks/growth.py [--short]
@@ -44,9 +44,9 @@ def point(images: int, classes: int, batch: int) -> dict:
     answers = bank.fill(teacher, dataset)
     marks.append(time.perf_counter())
     with tempfile.TemporaryDirectory() as folder:
-        bank.save(answers, path := Path(folder) / "bank.safetensors")
+        bank.write(answers, path := Path(folder) / "bank.safetensors")
         size = path.stat().st_size
-        answers = bank.load(path, dataset)
+        answers = bank.read(path, dataset)
     marks.append(time.perf_counter())
     run = distil(student, dataset, Knobs(), teacher=answers, steps=STEPS + 5, batch_size=batch)
     for _ in range(5):

@@ -84,19 +84,19 @@ def main() -> None:
     parser.add_argument("--short", action="store_true", help="20 steps each in place of 200")
     short = parser.parse_args().short
     torch.set_num_threads(1)
+    devices.huge_pages()
     glyphs = data.load("glyphs", train=6000, test=100)
     pictures = TensorDataset(glyphs.normalize(glyphs.train.images), glyphs.train.labels)
     figures, rates = {}, {}
     rounds = 2 if short else 5
     for pair in ("tutorial", "article"):
         def build(role: str) -> nn.Module:
-            torch.manual_seed(0)
-            return models.build(f"{pair}-{role}", glyphs.shape, 10)
+            return models.build(f"{pair}-{role}", glyphs.shape, 10, seed=0)
 
         def ours(teacher, **settings):
             options = dict(steps=10**9, batch_size=BATCH, optimizer=torch.optim.Adam, **settings)
             knobs = Knobs(ALPHA, TEMPERATURE, 1e-3)
-            return distil(build("student"), glyphs, knobs, teacher=teacher, schedule=lambda step, steps: 1.0, **options)
+            return distil(build("student"), glyphs, lambda step: knobs, teacher=teacher, **options)
 
         teacher = build("teacher")
         loops = {
