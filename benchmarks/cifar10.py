@@ -14,9 +14,9 @@ The teacher is asked once, through the bank.
 
     python benchmarks/cifar10.py --data folder:PATH --recipe tutorial --usual 20
 
-times three turns of 20 steps of kdlab's loop and of the usual one (both as in training_speed.py) for each of the three, on the
-same images and by the same clock, and computes what the whole experiment takes if the rest goes as fast; for an idle machine, since
-the usual loop has two more processes.
+times three turns of 20 steps of kdlab's loop and of the usual one (both as in training_speed.py) for each of the three,
+on the same images and by the same clock, and computes what the whole experiment takes if the rest goes as fast; for an
+idle machine, since the usual loop has two more processes.
 """
 
 import argparse
@@ -55,11 +55,30 @@ class Recipe:
 
 SGD = functools.partial(torch.optim.SGD, momentum=0.9, nesterov=True)
 RECIPES = {
-    "article": Recipe("article-teacher", "article-student", 6, 1e-3, {"alpha=0.25 T=2": (0.25, 2.0), "alpha=0.9 T=4": (0.9, 4.0)}),
-    "tutorial": Recipe("tutorial-teacher", "tutorial-student", 10, 1e-3, {"alpha=0.25 T=2": (0.25, 2.0)},
-                       optimizer=torch.optim.Adam, constant=True),
-    "resnet": Recipe("resnet20", "resnet8", 7, 0.1, {"alpha=0.9 T=4": (0.9, 4.0)}, images=10_000, student_epochs=15,
-                     teacher_augmented=True, optimizer=SGD, weight_decay=5e-4),
+    "article": Recipe(
+        "article-teacher", "article-student", 6, 1e-3, {"alpha=0.25 T=2": (0.25, 2.0), "alpha=0.9 T=4": (0.9, 4.0)}
+    ),
+    "tutorial": Recipe(
+        "tutorial-teacher",
+        "tutorial-student",
+        10,
+        1e-3,
+        {"alpha=0.25 T=2": (0.25, 2.0)},
+        optimizer=torch.optim.Adam,
+        constant=True,
+    ),
+    "resnet": Recipe(
+        "resnet20",
+        "resnet8",
+        7,
+        0.1,
+        {"alpha=0.9 T=4": (0.9, 4.0)},
+        images=10_000,
+        student_epochs=15,
+        teacher_augmented=True,
+        optimizer=SGD,
+        weight_decay=5e-4,
+    ),
 }
 
 
@@ -68,7 +87,9 @@ def main() -> None:
     parser.add_argument("--data", required=True, help="cifar10 or folder:PATH")
     parser.add_argument("--recipe", default="article", choices=RECIPES)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--usual", type=int, metavar="STEPS", help="instead: time both loops in turns, this many steps a turn")
+    parser.add_argument(
+        "--usual", type=int, metavar="STEPS", help="instead: time both loops in turns, this many steps a turn"
+    )
     given = parser.parse_args()
     if given.seeds < 2:
         parser.error("an interval needs --seeds >= 2")
@@ -86,10 +107,19 @@ def main() -> None:
         model = models.build(name, cifar.shape, len(cifar.classes), seed=seed)
         images = len(cifar.train) if pictures.indices is None else len(pictures.indices)
         count, start, knobs = epochs * (images // BATCH), time.process_time(), Knobs(alpha, temperature, recipe.lr)
-        finish(distil(
-            model, pictures, (lambda step: knobs) if recipe.constant else knobs, teacher=teacher, steps=count, seed=seed,
-            batch_size=BATCH, optimizer=functools.partial(recipe.optimizer, weight_decay=recipe.weight_decay),
-        ), total=count)
+        finish(
+            distil(
+                model,
+                pictures,
+                (lambda step: knobs) if recipe.constant else knobs,
+                teacher=teacher,
+                steps=count,
+                seed=seed,
+                batch_size=BATCH,
+                optimizer=functools.partial(recipe.optimizer, weight_decay=recipe.weight_decay),
+            ),
+            total=count,
+        )
         return model, time.process_time() - start
 
     everything = len(cifar.train)
@@ -127,34 +157,55 @@ def main() -> None:
 
 
 def _against_the_usual_loop(cifar: data.Dataset, given: argparse.Namespace):
-    """Writes how fast both loops go through some steps, in turns, and what the whole experiment takes if all goes as fast."""
+    """Writes how fast both loops go through some steps, in turns, and what the whole experiment takes at that."""
     recipe, rounds = RECIPES[given.recipe], 3
     build = functools.partial(models.build, shape=cifar.shape, classes=len(cifar.classes))
     teacher = build(recipe.teacher).eval()
-    answers = bank.make(torch.randn(len(cifar.train), len(cifar.classes)), cifar, producer="chance")  # what they say takes no time
+    answers = bank.make(
+        torch.randn(len(cifar.train), len(cifar.classes)), cifar, producer="chance"
+    )  # what they say takes no time
     part = dataclasses.replace(cifar, train=cifar.train.subset(slice(20 * given.usual)))
     loops = {}
     for way, loop, asked in (("usual", usual, teacher), ("kdlab", ours, answers)):
-        loops |= {f"{way}, teacher": loop(build(recipe.teacher), cifar), f"{way}, alone": loop(build(recipe.student), cifar),
-                  f"{way}, distilled": loop(build(recipe.student), cifar, asked)}
+        loops |= {
+            f"{way}, teacher": loop(build(recipe.teacher), cifar),
+            f"{way}, alone": loop(build(recipe.student), cifar),
+            f"{way}, distilled": loop(build(recipe.student), cifar, asked),
+        }
     contenders = {name: functools.partial(steps, loop, given.usual) for name, loop in loops.items()}
     rates = in_turns(contenders | {"kdlab, bank": lambda: len(bank.fill(teacher, part).logits)}, rounds)
     for loop in loops.values():
         loop.close()
-    images = dict.fromkeys(("alone", "distilled"), (recipe.student_epochs or recipe.epochs) * (recipe.images or len(cifar.train)))
+    images = dict.fromkeys(
+        ("alone", "distilled"), (recipe.student_epochs or recipe.epochs) * (recipe.images or len(cifar.train))
+    )
     images |= {"teacher": recipe.epochs * len(cifar.train), "bank": len(cifar.train)}
     seconds = {name: [images[name.split(", ")[1]] / rate for rate in found] for name, found in rates.items()}
     distilled = [sum(round) for round in zip(seconds["kdlab, bank"], seconds["kdlab, distilled"])]
-    whole = {way: [sum(round) for round in zip(*(s for name, s in seconds.items() if name.startswith(way)))] for way in ("usual", "kdlab")}
-    figures = {f"{task}: kdlab / usual": ratio(rates[f"kdlab, {task}"], rates[f"usual, {task}"]) for task in ("teacher", "alone")}
+    whole = {
+        way: [sum(round) for round in zip(*(s for name, s in seconds.items() if name.startswith(way)))]
+        for way in ("usual", "kdlab")
+    }
+    figures = {
+        f"{task}: kdlab / usual": ratio(rates[f"kdlab, {task}"], rates[f"usual, {task}"])
+        for task in ("teacher", "alone")
+    }
     figures["distilled, the bank's filling counted: kdlab / usual"] = ratio(seconds["usual, distilled"], distilled)
     figures["the whole experiment: kdlab / usual"] = ratio(whole["usual"], whole["kdlab"])
     show(figures)
-    return write(f"cifar10_usual-{given.recipe}", {
-        "images_of_each": images, "steps_timed": rounds * given.usual, "threads": 1, "workers": 2, "figures": figures,
-        "images_per_second": rates, "computed_seconds": {name: statistics.median(found) for name, found in seconds.items()},
-        "computed_seconds_of_the_whole": {way: statistics.median(found) for way, found in whole.items()},
-    })
+    return write(
+        f"cifar10_usual-{given.recipe}",
+        {
+            "images_of_each": images,
+            "steps_timed": rounds * given.usual,
+            "threads": 1,
+            "workers": 2,
+            "figures": figures,
+            "images_per_second": rates,
+            "computed_seconds": {name: statistics.median(found) for name, found in seconds.items()},
+            "computed_seconds_of_the_whole": {way: statistics.median(found) for way, found in whole.items()},
+        },
+    )
 
 
 if __name__ == "__main__":

@@ -61,7 +61,9 @@ def main() -> None:
         "seconds": time.perf_counter() - start,
     }
     for name, gain in (data["gains_points"] | data["limits_points"]).items():
-        print(f"{name:28} {gain['mean']:+6.2f} [{gain['low']:+5.1f}, {gain['high']:+5.1f}]  wins {gain['wins']}/{seeds}")
+        print(
+            f"{name:28} {gain['mean']:+6.2f} [{gain['low']:+5.1f}, {gain['high']:+5.1f}]  wins {gain['wins']}/{seeds}"
+        )
     for name, recalls in data["missing_digit_recall"].items():
         print(f"missing digit, {name}:", *(f"{digit}: {sum(r) / len(r):.0%}" for digit, r in enumerate(recalls)))
     print(write("headline", data))

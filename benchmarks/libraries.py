@@ -39,7 +39,9 @@ def tutorial(teacher, student, batches):
             student_logits = student(inputs)
             soft_targets = nn.functional.softmax(teacher_logits / TEMPERATURE, dim=-1)
             soft_prob = nn.functional.log_softmax(student_logits / TEMPERATURE, dim=-1)
-            soft_targets_loss = torch.sum(soft_targets * (soft_targets.log() - soft_prob)) / soft_prob.size()[0] * (TEMPERATURE**2)
+            soft_targets_loss = (
+                torch.sum(soft_targets * (soft_targets.log() - soft_prob)) / soft_prob.size()[0] * (TEMPERATURE**2)
+            )
             label_loss = ce_loss(student_logits, labels)
             loss = ALPHA * soft_targets_loss + (1 - ALPHA) * label_loss
             loss.backward()
@@ -101,7 +103,9 @@ def main() -> None:
         teacher = build("teacher")
         loops = {
             "torchdistill": torchdistill(build("teacher"), build("student"), pictures),
-            "tutorial's loop": tutorial(teacher, build("student"), DataLoader(pictures, BATCH, shuffle=True, drop_last=True)),
+            "tutorial's loop": tutorial(
+                teacher, build("student"), DataLoader(pictures, BATCH, shuffle=True, drop_last=True)
+            ),
             "kdlab, live teacher, plain float32": ours(teacher, settings=devices.Settings()),
             "kdlab": ours(bank.fill(teacher, glyphs)),
         }
@@ -114,7 +118,12 @@ def main() -> None:
             for other in list(loops)[:2]:
                 figures[f"{pair}, distil: {name} / {other}"] = ratio(found[name], found[other])
     show(figures)
-    print(write("libraries", {"batch": BATCH, "threads": 1, "steps": rounds * count, "figures": figures, "images_per_second": rates}))
+    print(
+        write(
+            "libraries",
+            {"batch": BATCH, "threads": 1, "steps": rounds * count, "figures": figures, "images_per_second": rates},
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -30,7 +30,10 @@ from kdlab.training import Knobs, distil
 
 EPOCHS, IMAGES = 10, 50_000  # the experiment of PyTorch's tutorial
 ALPHA, TEMPERATURE = 0.25, 2.0
-GOALS = {"tutorial": {"distil": 30, "end to end": 15, "teacher": 3}, "article": {"distil": 5, "end to end": 4, "teacher": 3.5}}
+GOALS = {
+    "tutorial": {"distil": 30, "end to end": 15, "teacher": 3},
+    "article": {"distil": 5, "end to end": 4, "teacher": 3.5},
+}
 
 
 class Pictures(TensorDataset):
@@ -44,7 +47,9 @@ class Pictures(TensorDataset):
 
 
 def to_tensor(dataset) -> transforms.Compose:
-    return transforms.Compose([transforms.ToTensor(), transforms.Normalize(dataset.mean.tolist(), dataset.std.tolist())])
+    return transforms.Compose(
+        [transforms.ToTensor(), transforms.Normalize(dataset.mean.tolist(), dataset.std.tolist())]
+    )
 
 
 def usual(model, dataset, teacher=None):
@@ -116,9 +121,13 @@ def main() -> None:
             for way in ways:
                 goal = GOALS[pair].get(task) if way == "kdlab" else None
                 figures[f"{pair}, {task}: {way} / usual"] = ratio(found[way], found["usual"], goal)
-        filling = in_turns({"fill": functools.partial(_fill, teacher, glyphs, 500 if pair == "tutorial" else 2000)}, 2 if short else 5)["fill"]
+        filling = in_turns(
+            {"fill": functools.partial(_fill, teacher, glyphs, 500 if pair == "tutorial" else 2000)}, 2 if short else 5
+        )["fill"]
         usual_seconds = [EPOCHS * IMAGES / rate for rate in rates[f"{pair}, distil"]["usual"]]
-        our_seconds = [IMAGES / fill + EPOCHS * IMAGES / rate for fill, rate in zip(filling, rates[f"{pair}, distil"]["kdlab"])]
+        our_seconds = [
+            IMAGES / fill + EPOCHS * IMAGES / rate for fill, rate in zip(filling, rates[f"{pair}, distil"]["kdlab"])
+        ]
         figures[f"{pair}, distil, {EPOCHS} epochs with the bank's filling: kdlab / usual"] = ratio(
             [1 / s for s in our_seconds], [1 / s for s in usual_seconds], GOALS[pair]["end to end"])
         hours[pair] = {way: _experiment(rates, pair, way, filling) for way in ("usual", "kdlab")}
@@ -142,7 +151,7 @@ def _fill(teacher, dataset, count: int) -> int:
 
 
 def _experiment(rates: dict, pair: str, way: str, filling: list[float]) -> list[float]:
-    """Seconds of a teacher, a student alone and a distilled student, ten epochs of 50,000 pictures each, a round each."""
+    """Seconds of a teacher, a student alone and a distilled one, ten epochs of 50,000 pictures each, a round each."""
     tasks = [rates[f"{pair}, {task}"][way] for task in ("teacher", "student alone", "distil")]
     fill = [IMAGES / rate if way == "kdlab" else 0.0 for rate in filling]
     return [sum(EPOCHS * IMAGES / rate for rate in rates) + extra for *rates, extra in zip(*tasks, fill)]

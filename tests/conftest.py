@@ -1,6 +1,12 @@
 """What tests share: the digits, a teacher that has learned them, and its answers. Nobody may change them."""
 
+import os
+
 import pytest
+
+# Two workers on two cores: with as many threads as cores in each they wait for each other, and take 1.4 times the CPU.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")

@@ -10,14 +10,15 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageDraw
 
-from kdlab import bank, data, models
+from workbook import panels
 from workbook import run as workbook
-from workbook.panels import training as steer
 from workbook.runtimes import RUNTIMES
 
 pytestmark = pytest.mark.slow
 
-NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
+ROOT = Path(__file__).parents[2]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+EXECUTED = ROOT / "build" / "small"  # copies and pages, to be looked at where a run fails
 # What others keep in the temporary folder, one for all runs: torch's compiler its cache, onnxruntime its session.
 KEPT_BY_OTHERS = {f"torchinductor_{getpass.getuser()}", ".ses"}
 
@@ -77,12 +78,11 @@ def pictures(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def recorded(tmp_path_factory):
+def recorded(tmp_path_factory, digits, known):
     """A run of the training panel, turned from the labels to the teacher halfway, as its Export button saves it."""
-    digits, path = data.load("digits"), tmp_path_factory.mktemp("runs") / "recorded.json"
+    path = tmp_path_factory.mktemp("runs") / "recorded.json"
     turns = [{"step": step, "alpha": alpha, "temperature": 4.0, "lr": 0.01} for step, alpha in ((1, 0.0), (150, 1.0))]
-    teacher = bank.fill(models.build("mlp-64", digits.shape, 10), digits)
-    run = steer.panel(digits, {"teacher": teacher}, steps=300, log=turns)
+    run = panels.training(digits, {"teacher": known}, steps=300, log=turns)
     run.wait()
     run.save(path)
     run.close()
@@ -109,6 +109,7 @@ def test_notebook_runs_with_other_parameters(number, request, tmp_path, monkeypa
     monkeypatch.setenv("TMPDIR", str(scratch))  # of the kernel
     monkeypatch.setenv("KDLAB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("TQDM_DISABLE", "1")
-    workbook.execute(path, tmp_path, parameters)
+    EXECUTED.mkdir(parents=True, exist_ok=True)
+    workbook.execute(path, EXECUTED, parameters)
     left = {entry.name for entry in scratch.iterdir()} - KEPT_BY_OTHERS
     assert not left, f"{path.name} made temporary files and did not remove them: {sorted(left)}"

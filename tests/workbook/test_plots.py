@@ -69,8 +69,9 @@ def test_images_fill_rows_and_blank_the_rest(channels):
 
 def test_pyplot_is_never_imported():
     code = (
-        "import importlib, pkgutil, sys, workbook.plots, workbook.panels as panels\n"
-        "for module in pkgutil.iter_modules(panels.__path__, 'workbook.panels.'): importlib.import_module(module.name)\n"
+        "import importlib, pkgutil, sys, workbook.plots, workbook.panels\n"
+        "for module in pkgutil.iter_modules(workbook.panels.__path__, 'workbook.panels.'):\n"
+        "    importlib.import_module(module.name)\n"
         "sys.exit('matplotlib.pyplot' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
