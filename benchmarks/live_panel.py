@@ -17,29 +17,29 @@ from pathlib import Path
 from provenance import ROOT, write
 from turns import figure
 
-sys.path.insert(0, str(ROOT / "tests" / "browser"))
+sys.path.insert(0, str(ROOT / "tests" / "helpers"))
 import harness  # noqa: E402
 
 GOALS = {"key_to_loop_ms": 60, "update_to_visible_ms": 60, "explorer_to_visible_ms": 50}
 SETUP = """
 import gc, os, time, psutil, torch
 from kdlab import bank, data, models
-from workbook.panels import live, training as steer
-from workbook.panels.session import Choice, Session
 from kdlab.training import Knobs
+from workbook import panels
+from workbook.panels.session import Choice, Session
 torch.set_num_threads(1)
 digits = data.load("digits")
-torch.manual_seed(0)
-known = bank.fill(models.build("mlp-64", digits.shape, 10), digits)
-run = steer.panel(digits, {"teacher": known}, steps=100_000_000)
+known = bank.fill(models.build("mlp-64", digits.shape, 10, seed=0), digits)
+run = panels.training(digits, {"teacher": known}, steps=100_000_000)
 
 turned = {}  # alpha → when the loop first used it, ms since 1970
 turn = Session._turn
 def watched(self, number):
     before = len(self.log)
-    turn(self, number)
+    knobs = turn(self, number)
     if len(self.log) > before:
         turned[round(self.log[-1]["alpha"], 2)] = 1000 * time.time()
+    return knobs
 Session._turn = watched
 
 sent = {}  # the frame's step → when the kernel sent it
@@ -53,7 +53,7 @@ run.canvas.send = timed
 def bare(seconds):
     "Steps per second of the same training with nobody watching, in a thread like the panel's."
     choice = Choice(run.choices["student"].value, "teacher", 50, 0, 100_000_000)
-    session = Session(choice, digits, known, Knobs(), evaluate_every=50)
+    session = Session(choice, digits, known, Knobs)
     session.start()
     time.sleep(1)
     first, start = session.step, time.perf_counter()
@@ -78,7 +78,7 @@ run
 """
 EXPLORER = """
 logits = torch.randn(6, 10, generator=torch.Generator().manual_seed(3)) * 4
-live.explorer(logits, torch.zeros(6, 3, 16, 16, dtype=torch.uint8), list("ABCDEFGHIJ"))
+panels.explorer(logits, torch.zeros(6, 3, 16, 16, dtype=torch.uint8), list("ABCDEFGHIJ"))
 """
 # A frame is visible once the browser has painted what follows its message: the second animation frame after the
 # change of the status, or of a bar, begins after that painting.
@@ -189,13 +189,13 @@ def main() -> None:
             place = notebook.add("print(6 * 7)")
             data["second_cell_ran"] = notebook.text(place) == "42\n"
             notebook.page.locator("button.kd-stop").click()
-            notebook.show("run = steer.panel")
+            notebook.show("run = panels.training")
             pairs = []
             for turn in range(4):  # in turns, so that other load on the machine meets both
                 order = ("bare", "open_panel") if turn % 2 == 0 else ("open_panel", "bare")
                 at = notebook.add("\n".join(f"print({name}({options.seconds}))" for name in order))
                 rates = dict(zip(order, map(float, notebook.text(at).split())))
-                notebook.show("run = steer.panel")
+                notebook.show("run = panels.training")
                 pairs.append([round(rates["bare"], 1), round(rates["open_panel"], 1)])
             data["steps_per_second"] = {"bare_and_panel": pairs, "ratio": round(statistics.median(b / a for a, b in pairs), 3)}
             data["memory"] = memory(notebook, options.minutes)

@@ -53,7 +53,7 @@ def soft_term(student_logits: Tensor, teacher_logits: Tensor, temperature: float
     """
     log_q = F.log_softmax(student_logits / temperature, dim=1)  # (batch, classes)
     log_p = F.log_softmax(teacher_logits.detach() / temperature, dim=1)  # (batch, classes)
-    return temperature**2 * F.kl_div(log_q, log_p, reduction="batchmean", log_target=True)
+    return temperature**2 * (log_p.exp() * (log_p - log_q)).sum() / len(log_q)
 
 
 def hard_loss(student_logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:

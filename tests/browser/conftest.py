@@ -1,4 +1,4 @@
-"""Fixtures of the browser tests: one browser, one JupyterLab, and a function that opens a notebook and runs it.
+"""Fixtures of the browser tests: one browser and one page a file, one JupyterLab for all of them.
 
 Without a browser the tests are skipped with one line that tells how to get one; with CI=true that is a failure.
 """
@@ -37,12 +37,11 @@ def context(tmp_path_factory):
         yield context
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def lab(context, server):
     """Opens a notebook (sources of its cells, or the name of one of the workbook's) and runs all of it.
 
-    An error of a panel's JavaScript that nobody caught fails the test at its end; a test that expects one clears
-    the notebook's `errors`.
+    It stays open for the tests of its file; what they change, they put back.
     """
     opened = []
 
@@ -52,8 +51,18 @@ def lab(context, server):
         notebook.run_all(timeout)
         return notebook
 
+    open_and_run.opened = opened
     yield open_and_run
-    errors = [error for notebook in opened for error in notebook.errors]
     for notebook in opened:
         notebook.close()
+
+
+@pytest.fixture(autouse=True)
+def no_errors(request):
+    """An error of a panel's JavaScript that nobody caught fails its test; one that expects it clears `errors`."""
+    yield
+    opened = request.getfixturevalue("lab").opened if "lab" in request.fixturenames else ()
+    errors = [error for notebook in opened for error in notebook.errors]
+    for notebook in opened:
+        notebook.errors.clear()
     assert not errors, errors

@@ -23,7 +23,7 @@ def bare(tmp_path, monkeypatch):
 
 
 def outcome():
-    one = f"{HERE / 'test_missing_digit.py'}::test_running_the_cell_again_ends_the_run"
+    one = f"{HERE / 'test_grid.py'}::test_every_cell_has_a_name_that_can_be_read_out"
     command = [sys.executable, "-m", "pytest", "-rs", "-p", "no:cacheprovider", one]
     return subprocess.run(command, capture_output=True, text=True)
 

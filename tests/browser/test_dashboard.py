@@ -29,6 +29,6 @@ def test_voila_shows_the_explorer_without_code(context, url):
     slider.focus()
     page.keyboard.press("ArrowRight")
     page.wait_for_function("before => document.querySelector('.kd-explorer-entropy').innerText !== before", arg=before)
-    assert not page.get_by_text("live.explorer(").count(), "the code is shown"
+    assert not page.get_by_text("panels.explorer(").count(), "the code is shown"
     assert not page.get_by_text("model not found").count() and not errors
     page.close()

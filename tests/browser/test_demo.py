@@ -87,7 +87,7 @@ def page(opened):
 
 def shares(page, role):
     cells = page.locator(f"#bars .{role}").locator("xpath=../../span")
-    return torch.tensor([float(cell.get_attribute("data-p")) for cell in cells.all()], dtype=torch.float64)
+    return torch.tensor(cells.evaluate_all("all => all.map(cell => Number(cell.dataset.p))"), dtype=torch.float64)
 
 
 def says(page, role):

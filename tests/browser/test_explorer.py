@@ -5,15 +5,26 @@ import pytest
 
 CELL = """
 import torch
-from workbook.panels import live
+from workbook import panels
 logits = torch.randn(6, 10, generator=torch.Generator().manual_seed(3)) * 4
 images = torch.randint(0, 255, (6, 3, 16, 16), dtype=torch.uint8)
-panel = live.explorer(logits, images, list("ABCDEFGHIJ"), temperature=4.0)
+panel = panels.explorer(logits, images, list("ABCDEFGHIJ"), temperature=4.0)
 panel
 """
 CLASSES = "ABCDEFGHIJ"
 BARS = """(root) => Object.fromEntries([...root.querySelectorAll('.kd-explorer-bar')]
     .map(bar => [bar.dataset.class + ' ' + Number(bar.dataset.temperature).toFixed(6), Number(bar.dataset.probability)]))"""
+
+
+@pytest.fixture(scope="module")
+def opened(lab):
+    return lab([CELL])
+
+
+@pytest.fixture
+def notebook(opened):
+    opened.again(0)
+    return opened
 
 
 def softmax(logits, temperature):
@@ -27,8 +38,7 @@ def shown(page, temperature):
     return {c: bars.get(f"{c} {temperature:.6f}") for c in CLASSES}
 
 
-def test_the_bars_are_the_softmax_of_the_logits_by_keyboard_and_by_mouse(lab):
-    notebook = lab([CELL])
+def test_the_bars_are_the_softmax_of_the_logits_by_keyboard_and_by_mouse(notebook):
     page, logits = notebook.page, notebook.ask("logits.tolist()")
     slider, image = page.locator(".kd-explorer-temperature"), page.locator(".kd-explorer-image")
     seen = set()
@@ -58,10 +68,9 @@ def test_the_bars_are_the_softmax_of_the_logits_by_keyboard_and_by_mouse(lab):
     notebook.photograph("explorer", ".kd-explorer")
 
 
-def test_the_explorer_follows_while_the_kernel_is_busy(lab):
-    notebook = lab([CELL])
+def test_the_explorer_follows_while_the_kernel_is_busy(notebook):
     page, logits = notebook.page, notebook.ask("logits.tolist()")
-    place = notebook.start("import time; time.sleep(6)")
+    place = notebook.start("import time; time.sleep(3)")
     page.wait_for_function("window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.status === 'busy'")
     slider = page.locator(".kd-explorer-temperature")
     for _ in range(8):
@@ -74,8 +83,7 @@ def test_the_explorer_follows_while_the_kernel_is_busy(lab):
     notebook.until("panel.temperature == 8.0")
 
 
-def test_bad_logits_give_a_sentence_and_the_last_good_picture_stays(lab):
-    notebook = lab([CELL])
+def test_bad_logits_give_a_sentence_and_the_last_good_picture_stays(notebook):
     page = notebook.page
     field, message = page.locator(".kd-explorer-logits"), page.locator(".kd-explorer-message")
     typed = [9, 7, 0, 0, 0, 0, 0, 0, 0, -3]

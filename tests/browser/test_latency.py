@@ -7,20 +7,31 @@ import pytest
 SETUP = """
 import torch
 from kdlab import models
-from workbook.panels import live
+from workbook import panels
 torch.set_num_threads(1)
 nets = {name: models.build(name, (1, 8, 8), 10) for name in ("mlp-64", "mlp-16")}
 """
-PANEL = "panel = live.latency_panel(nets, (1, 8, 8), batches=(1, 4, 16), min_seconds=0.01)\npanel"
+PANEL = """
+eager = {"eager": lambda model, example, calibration: model}
+panel = panels.latency(nets, (1, 8, 8), runtimes=eager, batches=(1, 4, 16), min_seconds=0.01)
+panel
+"""
 PICTURE = """async panel => {
     const bytes = new Uint8Array(await (await fetch(panel.querySelector('img').src)).arrayBuffer());
     return btoa(bytes.reduce((text, byte) => text + String.fromCharCode(byte), ''));
 }"""
 
 
-@pytest.fixture
-def notebook(lab):
+@pytest.fixture(scope="module")
+def opened(lab):
     return lab([SETUP, PANEL])
+
+
+@pytest.fixture
+def notebook(opened):
+    opened.again(1)
+    opened.page.locator(".kd-panel img").wait_for()
+    return opened
 
 
 def shown(root):

@@ -1,18 +1,13 @@
-"""The notebooks with panels, as a person opens and runs them: no error, every panel there, whole at a projector's size."""
+"""The lesson with the most panels, as a person opens and runs it: no error, each panel there, whole on a projector.
 
-import pytest
+The other panels are held to this in test_panels.py, notebook 02 in test_dashboard.py.
+"""
 
-# what a shorter run needs; of each panel the words that open it, and one of its parts
-LESSONS = {
-    "02_soft_targets": ({"pictures": 1000, "steps": 100}, {"explorer": ("live.explorer(", ".kd-explorer-temperature")}),
-    "03_distil_a_student": (
-        {"seeds": 2, "steps": 100},
-        {"training": ("steer.panel(", "button.kd-start"), "missing-digit": ("missing.panel(", "button.kd-missing-go")},
-    ),
-    "04_cpu_vs_gpu_latency": (
-        {"seconds": 0.02, "batches": [1, 16, 64]}, {"latency": ("live.latency_panel(", "button.kd-latency-measure")}
-    ),
-    "11_the_alpha_temperature_map": ({"seeds": 2, "steps": 50}, {"map": ("map_panel.explore(", ".kd-map")}),
+NAME, PARAMETERS = "03_distil_a_student", {"seeds": 2, "steps": 100}  # what a shorter run needs
+# of each panel the words that open it, and one of its parts
+PANELS = {
+    "training": ("panels.training(", "button.kd-start"),
+    "missing-digit": ("panels.missing_class(", "button.kd-missing-go"),
 }
 PROJECTORS = [(1024, 768), (1280, 720)]  # pixels
 BEYOND = """part => {
@@ -21,21 +16,19 @@ BEYOND = """part => {
 }"""
 
 
-@pytest.mark.parametrize("name", LESSONS)
-def test_the_panels_of_a_lesson_open_without_errors(lab, name):
-    parameters, panels = LESSONS[name]
-    notebook = lab(name, parameters=parameters, timeout=400)  # on a busy machine torch.compile alone takes minutes
+def test_the_panels_of_a_lesson_open_without_errors(lab):
+    notebook = lab(NAME, parameters=PARAMETERS, timeout=400)
     before = notebook.page.viewport_size
-    for panel, (words, part) in panels.items():
+    for panel, (words, part) in PANELS.items():
         notebook.show(words)
         shown = notebook.page.locator(part).first
         shown.scroll_into_view_if_needed()
         assert shown.is_visible()
-        notebook.page.wait_for_timeout(1500)
-        notebook.photograph(f"{name}-{panel}")
+        notebook.page.wait_for_timeout(300)
+        notebook.photograph(f"{NAME}-{panel}")
         for width, height in PROJECTORS:
             notebook.page.set_viewport_size({"width": width, "height": height})
-            notebook.page.wait_for_timeout(500)
+            notebook.page.wait_for_timeout(300)
             assert max(shown.evaluate(BEYOND)) <= 1, f"{panel} is cut at {width}x{height}"
-            notebook.photograph(f"{name}-{panel}-{width}")
+            notebook.photograph(f"{NAME}-{panel}-{width}")
         notebook.page.set_viewport_size(before)

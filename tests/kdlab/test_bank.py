@@ -1,6 +1,7 @@
 """The logit bank: what goes in comes out, what does not belong is refused, and anyone can write one."""
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -35,7 +36,7 @@ RECIPE = Recipe(seed=3, pad=1, flip=True)
 def viewed(tiny) -> banks.Bank:
     """Two views of each training image."""
     logits = torch.randn(2, 12, 3, generator=torch.Generator().manual_seed(2))
-    return banks.make(logits, tiny, recipe=RECIPE, producer="a test")
+    return banks.make(logits, tiny.augmented(RECIPE), producer="a test")
 
 
 @pytest.fixture
@@ -51,8 +52,8 @@ def reordered(dataset: Dataset) -> Dataset:
 
 
 def test_a_bank_comes_back_from_its_file_as_it_was(tiny, bank, tmp_path):
-    banks.save(bank, tmp_path / "new" / "a.bank")
-    back = banks.load(tmp_path / "new" / "a.bank", tiny)
+    banks.write(bank, tmp_path / "new" / "a.bank")
+    back = banks.read(tmp_path / "new" / "a.bank", tiny)
     assert torch.equal(back.logits, bank.logits) and torch.equal(back.indices, bank.indices)
     for name in ("classes", "dataset", "split", "fingerprint", "producer", "recipe"):
         assert getattr(back, name) == getattr(bank, name)
@@ -65,23 +66,23 @@ def record(path):
 
 
 def test_a_bank_with_views_comes_back_with_them_and_their_recipe(tiny, viewed, tmp_path):
-    banks.save(viewed, tmp_path / "a")
-    back = banks.load(tmp_path / "a", tiny)
+    banks.write(viewed, tmp_path / "a")
+    back = banks.read(tmp_path / "a", tiny)
     assert torch.equal(back.logits, viewed.logits) and back.views == 2 and back.recipe == RECIPE
     assert record(tmp_path / "a")["views"] == {"count": 2, "seed": 3, "pad": 1, "flip": True}
 
 
 def test_only_views_need_the_second_format(bank, viewed, tmp_path):
     for made, version in [(bank, 1), (viewed, 2)]:
-        banks.save(made, tmp_path / "a")
+        banks.write(made, tmp_path / "a")
         assert record(tmp_path / "a")["version"] == version and ("views" in record(tmp_path / "a")) == (version == 2)
 
 
 def test_the_same_bank_gives_the_same_bytes_in_every_process(tiny, bank, tmp_path):
-    banks.save(bank, tmp_path / "a")
-    banks.save(replace(bank, fingerprint=dict(reversed(bank.fingerprint.items()))), tmp_path / "b")
+    banks.write(bank, tmp_path / "a")
+    banks.write(replace(bank, fingerprint=dict(reversed(bank.fingerprint.items()))), tmp_path / "b")
     torch.save(vars(bank), tmp_path / "fields.pt")
-    script = "import sys, torch; from kdlab import bank; bank.save(bank.Bank(**torch.load(sys.argv[1])), sys.argv[2])"
+    script = "import sys, torch; from kdlab import bank; bank.write(bank.Bank(**torch.load(sys.argv[1])), sys.argv[2])"
     subprocess.run([sys.executable, "-c", script, tmp_path / "fields.pt", tmp_path / "c"], check=True)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes() == (tmp_path / "c").read_bytes()
 
@@ -98,7 +99,7 @@ def test_filling_asks_the_teacher_in_eval_mode_and_leaves_its_mode(tiny):
 
 def test_filling_with_views_asks_the_teacher_about_the_same_images_that_augment_makes(tiny):
     teacher = nn.Sequential(nn.Flatten(), nn.Linear(32, 3))
-    filled = banks.fill(teacher, tiny, views=3, recipe=RECIPE)
+    filled = banks.fill(teacher, tiny.augmented(RECIPE), views=3)
     assert filled.logits.shape == (3, 12, 3) and filled.recipe == RECIPE
     some = torch.tensor([7, 2, 2])
     for view in range(3):
@@ -109,20 +110,21 @@ def test_filling_with_views_asks_the_teacher_about_the_same_images_that_augment_
 
 def test_filling_in_parts_gives_each_image_its_own_view():
     digits = data.load("digits")  # 797 test and 1,000 training images
-    many = replace(digits, train=Split(digits.train.images.repeat(3, 1, 1, 1)[:2500], digits.train.labels.repeat(3)[:2500]))
+    many = replace(
+        digits, train=Split(digits.train.images.repeat(3, 1, 1, 1)[:2500], digits.train.labels.repeat(3)[:2500])
+    )
     whole = data.augment(many.train.images, RECIPE, indices=torch.arange(2500), view=0)
     teacher = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
-    filled = banks.fill(teacher, many, views=1, recipe=RECIPE)
+    filled = banks.fill(teacher, many.augmented(RECIPE), views=1)
     torch.testing.assert_close(filled.logits[0], teacher(many.normalize(whole)).detach())
 
 
 def test_the_views_are_the_usual_ones_of_the_data_set_where_none_are_named(tiny):
     teacher = nn.Sequential(nn.Flatten(), nn.Linear(32, 3))
-    assert banks.fill(teacher, tiny, views=1).recipe == tiny.recipe(0) == Recipe(0, 0, False)
-    assert banks.fill(teacher, tiny).recipe is None
-    for wrong in (dict(views=-1), dict(recipe=RECIPE)):
-        with refused("views must be >= 0, and >= 1 with a recipe"):
-            banks.fill(teacher, tiny, **wrong)
+    assert banks.fill(teacher, tiny, views=1).recipe == tiny.augmented().recipe == Recipe(0, 0, False)
+    assert banks.fill(teacher, tiny).recipe is None and banks.fill(teacher, tiny.augmented(RECIPE)).recipe is None
+    with refused("views must be >= 0, got -1"):
+        banks.fill(teacher, tiny, views=-1)
 
 
 def test_the_bank_keeps_its_own_copy_without_gradients(tiny):
@@ -159,7 +161,7 @@ def test_an_empty_batch_gives_no_rows(bank):
 
 def test_a_lookup_with_a_view_gives_the_rows_of_that_view(tiny, viewed):
     wanted, order = torch.tensor([7, 0, 7, 11]), torch.arange(11, -1, -1)
-    other = banks.make(viewed.logits[:, order], tiny, indices=order, recipe=RECIPE, producer="x")
+    other = banks.make(viewed.logits[:, order], tiny.augmented(RECIPE), indices=order, producer="x")
     for view in (0, 1):
         assert torch.equal(viewed.lookup(wanted, view), viewed.logits[view, wanted])
         assert torch.equal(other.lookup(wanted, view), viewed.logits[view, wanted])
@@ -185,24 +187,24 @@ def refused(message: str):
 
 
 def test_other_images_are_refused(tiny, bank, tmp_path):
-    banks.save(bank, tmp_path / "a")
+    banks.write(bank, tmp_path / "a")
     changed = tiny.train.images.clone()
     changed[3, 0, 0, 0] ^= 1
     with refused("does not fit the train split of tiny: it was made for other images or labels"):
-        banks.load(tmp_path / "a", replace(tiny, train=Split(changed, tiny.train.labels)))
+        banks.read(tmp_path / "a", replace(tiny, train=Split(changed, tiny.train.labels)))
 
 
 def test_the_digits_of_another_seed_are_refused(tmp_path):
-    banks.save(banks.make(torch.zeros(1000, 10), data.load("digits", seed=0), producer="x"), tmp_path / "a")
-    banks.load(tmp_path / "a", data.load("digits", seed=0))
+    banks.write(banks.make(torch.zeros(1000, 10), data.load("digits", seed=0), producer="x"), tmp_path / "a")
+    banks.read(tmp_path / "a", data.load("digits", seed=0))
     with refused("other images or labels .digits with another seed or another source."):
-        banks.load(tmp_path / "a", data.load("digits", seed=1))
+        banks.read(tmp_path / "a", data.load("digits", seed=1))
 
 
 def test_the_same_images_in_another_order_are_refused_as_such(tiny, bank, tmp_path):
-    banks.save(bank, tmp_path / "a")
+    banks.write(bank, tmp_path / "a")
     with refused("it was made for the same images in another order"):
-        banks.load(tmp_path / "a", reordered(tiny))
+        banks.read(tmp_path / "a", reordered(tiny))
 
 
 @pytest.mark.parametrize(
@@ -214,17 +216,17 @@ def test_the_same_images_in_another_order_are_refused_as_such(tiny, bank, tmp_pa
     ],
 )
 def test_another_class_list_is_refused(tiny, bank, tmp_path, classes, message):
-    banks.save(bank, tmp_path / "a")
+    banks.write(bank, tmp_path / "a")
     with refused(message):
-        banks.load(tmp_path / "a", replace(tiny, classes=classes))
+        banks.read(tmp_path / "a", replace(tiny, classes=classes))
 
 
 def test_another_split_is_refused(tiny, bank, tmp_path):
-    banks.save(bank, tmp_path / "a")
+    banks.write(bank, tmp_path / "a")
     with refused("does not fit the test split of tiny: it holds the train split"):
-        banks.load(tmp_path / "a", tiny, split="test")
+        banks.read(tmp_path / "a", tiny, split="test")
     with refused("split must be 'train' or 'test', got 'validation'"):
-        banks.load(tmp_path / "a", tiny, split="validation")
+        banks.read(tmp_path / "a", tiny, split="validation")
     with refused("split must be 'train' or 'test', got 'validation'"):
         banks.make(bank.logits, tiny, split="validation", producer="x")
 
@@ -247,9 +249,9 @@ def test_another_split_is_refused(tiny, bank, tmp_path):
 def test_rows_that_do_not_fit_are_refused_when_made_and_when_loaded(tiny, bank, tmp_path, logits, indices, message):
     with refused("these logits do not fit the train split of tiny: .*" + message):
         banks.make(logits, tiny, indices=indices, producer="x")
-    banks.save(replace(bank, logits=logits, indices=torch.arange(12) if indices is None else indices), tmp_path / "a")
+    banks.write(replace(bank, logits=logits, indices=torch.arange(12) if indices is None else indices), tmp_path / "a")
     with refused("does not fit the train split of tiny: .*" + message):
-        banks.load(tmp_path / "a", tiny)
+        banks.read(tmp_path / "a", tiny)
 
 
 @pytest.mark.parametrize(
@@ -262,15 +264,16 @@ def test_rows_that_do_not_fit_are_refused_when_made_and_when_loaded(tiny, bank, 
     ],
 )
 def test_views_that_do_not_fit_are_refused_when_made_and_when_loaded(tiny, viewed, tmp_path, logits, message):
-    with refused("these logits do not fit the train split of tiny: .*" + message):
-        banks.make(logits, tiny, recipe=RECIPE, producer="x")
-    banks.save(replace(viewed, logits=logits), tmp_path / "a")
+    if logits.dim() == 3:  # two dimensions are plain answers, whatever views the data set has
+        with refused("these logits do not fit the train split of tiny: .*" + message):
+            banks.make(logits, tiny.augmented(RECIPE), producer="x")
+    banks.write(replace(viewed, logits=logits), tmp_path / "a")
     with refused("does not fit the train split of tiny: .*" + message):
-        banks.load(tmp_path / "a", tiny)
+        banks.read(tmp_path / "a", tiny)
 
 
 def test_views_that_the_record_tells_otherwise_are_refused(tiny, viewed, tmp_path):
-    banks.save(viewed, tmp_path / "a")
+    banks.write(viewed, tmp_path / "a")
     about = record(tmp_path / "a")
     tensors = {"logits": viewed.logits, "indices": viewed.indices}
     for views, message in [
@@ -280,20 +283,20 @@ def test_views_that_the_record_tells_otherwise_are_refused(tiny, viewed, tmp_pat
     ]:
         save_file(tensors, tmp_path / "b", {"kdlab_bank": json.dumps(about | {"views": views})})
         with refused(message):
-            banks.load(tmp_path / "b", tiny)
+            banks.read(tmp_path / "b", tiny)
     del about["views"]
     save_file(tensors, tmp_path / "b", {"kdlab_bank": json.dumps(about)})
     with refused("damaged or foreign: .*views"):
-        banks.load(tmp_path / "b", tiny)
+        banks.read(tmp_path / "b", tiny)
 
 
 def test_a_truncated_file_is_refused_wherever_it_ends(tiny, bank, tmp_path):
-    banks.save(bank, tmp_path / "whole")
+    banks.write(bank, tmp_path / "whole")
     whole = (tmp_path / "whole").read_bytes()
     for length in {0, 1, 7, 8, 9, len(whole) // 4, len(whole) // 2, len(whole) - 1}:
         (tmp_path / "part").write_bytes(whole[:length])
         with refused("part is not a whole logit bank but damaged or foreign"):
-            banks.load(tmp_path / "part", tiny)
+            banks.read(tmp_path / "part", tiny)
 
 
 def test_foreign_files_are_refused(tiny, tmp_path):
@@ -304,38 +307,38 @@ def test_foreign_files_are_refused(tiny, tmp_path):
     save_file({"weight": torch.zeros(2)}, tmp_path / "list", {"kdlab_bank": "[1]"})
     for name in ("text", "zeros", "checkpoint", "other", "list"):
         with refused(f"{name} is not a whole logit bank but damaged or foreign"):
-            banks.load(tmp_path / name, tiny)
+            banks.read(tmp_path / name, tiny)
     with pytest.raises(FileNotFoundError, match="there is no bank .*missing; make one with kdlab.bank.fill"):
-        banks.load(tmp_path / "missing", tiny)
+        banks.read(tmp_path / "missing", tiny)
 
 
 def test_a_newer_format_is_refused_even_where_its_fields_have_changed(tiny, tmp_path):
     save_file({"compressed": torch.zeros(2)}, tmp_path / "a", {"kdlab_bank": json.dumps({"version": 3})})
     with refused("has format version 3, this kdlab reads up to 2; update kdlab"):
-        banks.load(tmp_path / "a", tiny)
+        banks.read(tmp_path / "a", tiny)
 
 
 # nothing half-written
 
 
 def test_a_failed_replacement_keeps_the_old_file_and_leaves_no_other(tiny, bank, tmp_path, monkeypatch):
-    banks.save(bank, tmp_path / "a")
+    banks.write(bank, tmp_path / "a")
     before = (tmp_path / "a").read_bytes()
-    monkeypatch.setattr(banks.os, "replace", lambda *paths: (_ for _ in ()).throw(OSError(5, "Input/output error")))
+    monkeypatch.setattr(os, "replace", lambda *paths: (_ for _ in ()).throw(OSError(5, "Input/output error")))
     with pytest.raises(OSError, match="could not write the bank .*a: .*nothing was changed there"):
-        banks.save(replace(bank, producer="another"), tmp_path / "a")
+        banks.write(replace(bank, producer="another"), tmp_path / "a")
     assert (tmp_path / "a").read_bytes() == before and [p.name for p in tmp_path.iterdir()] == ["a"]
 
 
 def test_a_disk_that_fills_up_while_writing_keeps_the_old_file(tiny, bank, tmp_path):
     resource = pytest.importorskip("resource")
-    banks.save(bank, tmp_path / "a")
+    banks.write(bank, tmp_path / "a")
     before = (tmp_path / "a").read_bytes()
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, hard))  # each write beyond it fails, for real
     try:
         with pytest.raises(OSError, match="could not write the bank"):
-            banks.save(replace(bank, producer="another"), tmp_path / "a")
+            banks.write(replace(bank, producer="another"), tmp_path / "a")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert (tmp_path / "a").read_bytes() == before and [p.name for p in tmp_path.iterdir()] == ["a"]
@@ -374,14 +377,14 @@ def test_a_program_without_torch_and_kdlab_can_write_a_bank(tmp_path):
     np.savez(tmp_path / "train.npz", images=digits.train.images.numpy(), labels=digits.train.labels.numpy())
     command = [sys.executable, "-c", WRITER, tmp_path / "train.npz", tmp_path / "a", json.dumps(digits.classes)]
     subprocess.run(command, check=True, cwd=tmp_path)
-    back = banks.load(tmp_path / "a", digits)
+    back = banks.read(tmp_path / "a", digits)
     assert back.producer == "nearest mean, numpy"
     right = back.lookup(torch.arange(1000)).argmax(1) == digits.train.labels
     assert right.double().mean() > 0.85, "the rows do not belong to their images"
 
 
 def test_a_program_without_torch_and_kdlab_can_read_a_bank(bank, tmp_path):
-    banks.save(bank, tmp_path / "a")
+    banks.write(bank, tmp_path / "a")
     with safe_open(tmp_path / "a", "np") as file:
         about = json.loads(file.metadata()["kdlab_bank"])
         assert (file.get_tensor("logits") == bank.logits.numpy()).all()

@@ -175,7 +175,7 @@ def test_the_fingerprint_sees_the_shape_of_the_same_bytes(small):
 
 def test_each_split_has_its_own_fingerprint(small):
     assert small.fingerprint("train")["content"] != small.fingerprint("test")["content"]
-    with pytest.raises(ValueError, match="split must be train or test, got 'valid'"):
+    with pytest.raises(ValueError, match="split must be 'train' or 'test', got 'valid'"):
         small.fingerprint("valid")
 
 
@@ -417,7 +417,16 @@ def test_an_image_without_its_index_is_refused():
 def test_only_data_whose_classes_are_the_same_in_a_mirror_are_mirrored():
     for name in ("digits", "glyphs"):
         loaded = load(name, train=10, test=10)
-        assert not loaded.mirrored and not loaded.recipe(0).flip, name
-    assert load("digits").recipe(3) == Recipe(seed=3, pad=1, flip=False)
+        assert not loaded.mirrored and not loaded.augmented(0).recipe.flip, name
+    assert load("digits").augmented(3).recipe == Recipe(seed=3, pad=1, flip=False)
     photographs = replace(loaded, mirrored=True)
-    assert photographs.recipe(3) == Recipe(seed=3, pad=4, flip=True) and photographs.to("cpu").mirrored
+    assert photographs.augmented(3).recipe == Recipe(seed=3, pad=4, flip=True) and photographs.to("cpu").mirrored
+
+
+def test_a_data_set_says_which_images_and_views_are_in_use_and_stays_the_same_otherwise(small):
+    few, recipe = torch.tensor([3, 1]), Recipe(seed=2, pad=1, flip=True)
+    used = small.only(few).augmented(recipe)
+    assert torch.equal(used.indices, few) and used.recipe == recipe
+    assert small.indices is None and small.recipe is None and used.only(None).indices is None
+    assert used.train is small.train and used.fingerprint() == small.fingerprint()
+    assert torch.equal(used.mean, small.mean) and used.to("cpu").recipe == recipe

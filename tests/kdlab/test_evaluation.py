@@ -91,10 +91,15 @@ def test_a_class_without_test_images_has_no_recall(digits):
 
 def test_the_paired_interval_is_that_of_the_paired_t_test():
     after, before = [90.1, 88.0, 91.5, 85.2, 89.9], [78.0, 80.2, 75.5, 86.0, 79.1]
-    mean, low, high, wins = paired_difference(after, before)
+    gain = paired_difference(after, before)
     reference = stats.ttest_rel(after, before).confidence_interval(0.95)
-    assert (low, high) == pytest.approx((reference.low, reference.high))
-    assert mean == pytest.approx(np.mean(np.subtract(after, before))) and wins == 4
+    assert (gain.low, gain.high) == pytest.approx((reference.low, reference.high))
+    assert gain.mean == pytest.approx(np.mean(np.subtract(after, before))) and (gain.wins, gain.pairs) == (4, 5)
+    assert str(gain) == "  +9.2  [ +1.3, +17.0]  wins 4/5"
+
+
+def test_runs_that_are_equal_in_every_pair_have_an_interval_of_no_width():
+    assert paired_difference([1.0, 2.0, 4.0], [1.0, 2.0, 4.0]) == (0, 0, 0, 0, 3)
 
 
 @pytest.mark.parametrize("pairs", [([1.0], [2.0]), ([1.0, 2.0], [1.0])])

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.special import log_softmax as reference_log_softmax
+from torch.nn.functional import cross_entropy, mse_loss
 
-from kdlab.losses import distillation_loss, hard_loss, logit_mse, soft_loss, soft_targets
+from kdlab.losses import distillation_loss, hard_loss, mixed, soft_loss, soft_targets, soft_term
 
 
 def reference(student, teacher, labels, alpha, temperature):
@@ -64,7 +65,6 @@ def test_gradcheck():
     student, teacher, labels = some(batch=4, classes=5)
     student.requires_grad_()
     assert torch.autograd.gradcheck(lambda s: distillation_loss(s, teacher, labels, 0.6, 3.0), (student,))
-    assert torch.autograd.gradcheck(lambda s: logit_mse(s, teacher), (student,))
 
 
 def test_the_gradient_is_temperature_times_the_gap_between_the_soft_targets():
@@ -96,7 +96,7 @@ def gradient(loss, student, *args):
 def test_the_soft_gradient_tends_to_logit_matching_as_the_temperature_grows():
     student, teacher, _ = some()
     student, teacher = (x - x.mean(1, keepdim=True) for x in (student, teacher))
-    limit = 0.5 * gradient(logit_mse, student, teacher)
+    limit = 0.5 * gradient(mse_loss, student, teacher)
     errors = [
         (gradient(soft_loss, student, teacher, t) - limit).norm().item() / limit.norm().item()
         for t in (10.0, 100.0, 1000.0)
@@ -144,8 +144,18 @@ def test_huge_logits_give_a_finite_loss_and_gradient(temperature):
 def test_no_gradient_reaches_the_teacher():
     student, teacher, labels = some()
     student.requires_grad_(), teacher.requires_grad_()
-    (distillation_loss(student, teacher, labels, 0.5, 2.0) + logit_mse(student, teacher)).backward()
+    distillation_loss(student, teacher, labels, 0.5, 2.0).backward()
     assert teacher.grad is None and student.grad.abs().sum() > 0
+
+
+def test_the_unchecked_terms_of_the_loop_are_the_checked_loss_also_for_a_stack_of_students():
+    student, teacher, labels = some()
+    term = mixed(soft_term(student, teacher, 3.0), cross_entropy(student, labels), 0.4)
+    assert torch.equal(term, distillation_loss(student, teacher, labels, 0.4, 3.0))
+    heat = torch.tensor([1.0, 3.0, 8.0], dtype=torch.float64)
+    stack = torch.stack([student, student + 1, -student])
+    together = torch.vmap(soft_term)(stack, teacher.expand(3, -1, -1), heat)
+    torch.testing.assert_close(together, torch.stack([soft_loss(s, teacher, t) for s, t in zip(stack, heat.tolist())]))
 
 
 @settings(max_examples=50, deadline=None)

@@ -1,4 +1,4 @@
-// The explorer of live.py: softmax, entropy and ranking of one row of logits, computed and drawn in the browser.
+// The explorer of explorer.py: softmax, entropy and ranking of one row of logits, computed and drawn in the browser.
 // The kernel hands over logits and pictures once as bytes, and hears of image, temperature and typed logits.
 
 const SHOWN = 20; // classes with a row of their own; the least probable others share one line
@@ -9,8 +9,8 @@ const STYLE = `
 [data-jp-theme-light="false"] .kd-explorer { --one: #56b4e9; --at: #e69f00; --stripe: #00000088; }
 .kd-explorer-controls { display: grid; grid-template-columns: auto auto minmax(8rem, 1fr) 5.5rem; gap: 0.35rem 0.8rem;
   align-items: center; }
-.kd-explorer-picture { grid-row: 1 / span 3; width: 7rem; height: 7rem; image-rendering: pixelated; border: 1px solid #8888;
-  border-radius: 4px; }
+.kd-explorer-picture { grid-row: 1 / span 3; width: 7rem; height: 7rem; image-rendering: pixelated;
+  border: 1px solid #8888; border-radius: 4px; }
 .kd-explorer-typed .kd-explorer-picture { opacity: 0.12; }
 .kd-explorer label { font-weight: 600; white-space: nowrap; }
 .kd-explorer input { width: 100%; margin: 0; box-sizing: border-box; accent-color: var(--at); }
@@ -28,11 +28,13 @@ const STYLE = `
 .kd-explorer-message:not(:empty)::before { content: "⚠ "; }
 .kd-explorer-entropy { font-size: 1.1rem; font-variant-numeric: tabular-nums; }
 .kd-explorer table { width: 100%; border-collapse: collapse; table-layout: fixed; font-size: 1rem; }
-.kd-explorer th, .kd-explorer td { padding: 0.1rem 0.5rem; text-align: left; background: none; border: 0; white-space: nowrap; }
+.kd-explorer th, .kd-explorer td { padding: 0.1rem 0.5rem; text-align: left; background: none; border: 0;
+  white-space: nowrap; }
 .kd-explorer thead th { border-bottom: 1px solid #8888; font-size: 1.1rem; }
 .kd-explorer col.kd-rank { width: 3.5rem; }
 .kd-explorer col.kd-name { width: var(--kd-name); }
-.kd-explorer tbody th { font: 700 1.15rem var(--jp-code-font-family, monospace); overflow: hidden; text-overflow: ellipsis; }
+.kd-explorer tbody th { font: 700 1.15rem var(--jp-code-font-family, monospace); overflow: hidden;
+  text-overflow: ellipsis; }
 .kd-explorer-key { display: inline-block; width: 1.4em; height: 0.8em; margin-right: 0.4em; border-radius: 2px; }
 .kd-explorer-cell { display: grid; grid-template-columns: 1fr 4.8rem; gap: 0.5rem; align-items: center;
   font-variant-numeric: tabular-nums; }
@@ -93,7 +95,10 @@ function paint(canvas, bytes, [, channels, height, width], image) {
 
 function render({ model, el }) {
   const classes = model.get("classes"), shape = model.get("shape"), id = `kd-explorer-${++count}`;
-  const bytes = (name) => ((view) => view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength))(model.get(name));
+  const bytes = (name) => { // a copy, because a view may begin anywhere
+    const { buffer, byteOffset, byteLength } = model.get(name);
+    return buffer.slice(byteOffset, byteOffset + byteLength);
+  };
   let table = new Float32Array(bytes("table"));
   const pictures = new Uint8Array(bytes("pictures"));
 
@@ -164,7 +169,8 @@ function render({ model, el }) {
       });
     });
     const rest = both.map(([, shares]) => percent(order.slice(SHOWN).reduce((sum, c) => sum + shares[c], 0)));
-    others.textContent = `The other ${classes.length - SHOWN} classes together: ${rest[0]} at T = 1, ${rest[1]} at T = ${name}`;
+    others.textContent =
+      `The other ${classes.length - SHOWN} classes together: ${rest[0]} at T = 1, ${rest[1]} at T = ${name}`;
     titles[0].textContent = "T = 1";
     titles[1].textContent = `T = ${name}`;
     bits.textContent = `Entropy ${one} bits at T = 1, ${at} bits at T = ${name}; ` +

@@ -1,5 +1,5 @@
-// The map of map_panel.py: a table of buttons, one for each student; a click or an arrow key selects one.
-// The kernel hears of the selected cell; what it shows for it stands in map_panel.py.
+// The table of grid.py: a button for each student; a click or an arrow key selects one.
+// The kernel hears of the selected cell; what it shows for it stands in grid.py.
 
 const STYLE = `
 .kd-map { max-width: 60rem; padding: 0.4rem 0.6rem; font-family: var(--jp-ui-font-family, system-ui, sans-serif);
@@ -9,8 +9,9 @@ const STYLE = `
 .kd-map caption { caption-side: bottom; text-align: left; padding-top: 0.4rem; white-space: normal; color: inherit; }
 .kd-map th, .kd-map td { padding: 0; text-align: center; background: none; border: 0; }
 .kd-map th { padding: 0.1rem 0.6rem; font-weight: 600; white-space: nowrap; }
-.kd-map button { width: 5.4rem; height: 3rem; padding: 0; color: inherit; font: inherit; font-variant-numeric: tabular-nums;
-  border: 1px solid #8888; border-radius: 4px; cursor: pointer; white-space: pre-line; }
+.kd-map button { width: 5.4rem; height: 3rem; padding: 0; color: inherit; font: inherit;
+  font-variant-numeric: tabular-nums; border: 1px solid #8888; border-radius: 4px; cursor: pointer;
+  white-space: pre-line; }
 .kd-map button.kd-dark { color: white; }
 .kd-map button[aria-pressed="true"] { outline: 3px solid var(--ring); outline-offset: 0; font-weight: 700; }
 .kd-map button:focus-visible { outline: 3px dashed var(--ring); }
@@ -26,12 +27,13 @@ function make(parent, tag, text = "", attributes = {}) {
 }
 
 function render({ model, el }) {
-  const rows = model.get("rows"), columns = model.get("columns"), texts = model.get("texts"), shades = model.get("shades");
-  const root = make(el, "div", "", { class: "kd-map", role: "group", "aria-label": "Map of students by alpha and temperature" });
+  const [rows, columns, texts, shades] = ["rows", "columns", "texts", "shades"].map((name) => model.get(name));
+  const label = "Map of students by alpha and temperature";
+  const root = make(el, "div", "", { class: "kd-map", role: "group", "aria-label": label });
   make(root, "style", STYLE);
   const table = make(root, "table");
-  make(table, "caption", "Gain over the student alone in points ± half of its 95 % interval; in brackets where the interval " +
-    "holds zero. A click or the arrow keys select a student.");
+  make(table, "caption", "Gain over the student alone in points ± half of its 95 % interval; in brackets where the " +
+    "interval holds zero. A click or the arrow keys select a student.");
   const head = make(make(table, "thead"), "tr");
   make(head, "th", "alpha ↓  T →", { scope: "col" });
   columns.forEach((name) => make(head, "th", name, { scope: "col" }));

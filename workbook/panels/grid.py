@@ -1,10 +1,8 @@
-"""The panel of the alpha-temperature map: a cell that is selected loads its student into an explorer beside the teacher's.
+"""The grid of students by alpha and temperature: a selected cell shows its student in an explorer beside the teacher's.
 
-Training the students is many.py's; what an explorer shows is live.py's.
+Training the students is the caller's; what an explorer shows is explorer.py's.
 """
 
-import base64
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,9 +12,10 @@ import traitlets
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from workbook import plots
-from workbook.panels import live
 from kdlab.losses import soft_targets
+from workbook import plots
+from workbook.panels.base import Pictured
+from workbook.panels.explorer import HIGH, LOW, explorer
 
 
 class Grid(anywidget.AnyWidget):
@@ -32,36 +31,37 @@ class Grid(anywidget.AnyWidget):
     @traitlets.validate("cell")
     def _is_there(self, proposal):
         row, column = proposal["value"]
-        if not (0 <= row < len(self.rows) and 0 <= column < len(self.columns)):
-            raise traitlets.TraitError(f"cell must be within {len(self.rows)} x {len(self.columns)}, got {[row, column]}")
+        rows, columns = len(self.rows), len(self.columns)
+        if not (0 <= row < rows and 0 <= column < columns):
+            raise traitlets.TraitError(f"cell must be within {rows} x {columns}, got {[row, column]}")
         return proposal["value"]
 
 
-class MapPanel(widgets.VBox):
-    """What `explore` returns: `grid`, and the explorers `teacher` and `student`, which share image and temperature."""
+class MapPanel(Pictured, widgets.VBox):
+    """What `grid` returns: `grid`, and the explorers `teacher` and `student`, which share image and temperature."""
+
+    told = "a map of students with two explorers"
 
     def __init__(self, grid: Grid, teacher: Tensor, students: Tensor, images: Tensor, classes: Sequence[str]):
         self.grid, self._teacher, self._students, self._images = grid, teacher, students, images
-        self.teacher = live.explorer(teacher, images, classes)
-        self.student = live.explorer(teacher, images, classes)
-        self.said = widgets.HTML()
+        self.teacher, self.student = (explorer(teacher, images, classes) for _ in range(2))
+        self.said, sides = widgets.HTML(), []
         for name in ("image", "temperature"):
             traitlets.link((self.teacher, name), (self.student, name))
         grid.observe(lambda change: self._load(), "cell")
         self._load()
-        wide = dict(flex="1 1 30rem", min_width="26rem")
-        sides = [(widgets.HTML("<b>The teacher</b>"), self.teacher), (self.said, self.student)]
-        for name, side in zip(("teacher", "student"), sides):
-            side[1].add_class(f"kd-map-{name}")
-        pair = widgets.HBox([widgets.VBox(side, layout=wide) for side in sides], layout={"flex_flow": "row wrap"})
-        super().__init__([grid, pair])
+        for name, title in {"teacher": widgets.HTML("<b>The teacher</b>"), "student": self.said}.items():
+            shown = getattr(self, name)
+            shown.add_class(f"kd-map-{name}")
+            sides.append(widgets.VBox([title, shown], layout={"flex": "1 1 30rem", "min_width": "26rem"}))
+        super().__init__([grid, widgets.HBox(sides, layout={"flex_flow": "row wrap"})])
 
     def _load(self) -> None:
         """Shows the student of the selected cell, both sides at the temperature that it was trained with."""
         row, column = self.grid.cell
         self.student.logits = []
         self.student.table = self._students[row, column].numpy().tobytes()
-        self.teacher.temperature = min(max(float(self.grid.columns[column]), 0.25), 32.0)
+        self.teacher.temperature = min(max(float(self.grid.columns[column]), LOW), HIGH)
         self.said.value = f'<b role="status">{self.name()}</b>'
 
     def name(self) -> str:
@@ -77,21 +77,10 @@ class MapPanel(widgets.VBox):
         title = f"{self.name()}: soft targets at T = {t:.3g}"
         return plots.bars(shares, self.teacher.classes, title=title, picture=self._images[image])
 
-    def _repr_mimebundle_(self, **kwargs):
-        self.figure().savefig(png := io.BytesIO(), format="png", dpi=90)
-        picture = base64.b64encode(png.getvalue()).decode()
-        return super()._repr_mimebundle_(**kwargs) | {"text/plain": "a map of students with two explorers", "image/png": picture}
 
-
-def explore(
-    gains: Tensor,
-    alphas: Sequence[float],
-    temperatures: Sequence[float],
-    *,
-    teacher: Tensor,
-    students: Tensor,
-    images: Tensor,
-    classes: Sequence[str],
+def grid(
+    gains: Tensor, alphas: Sequence[float], temperatures: Sequence[float], *, teacher: Tensor, students: Tensor,
+    images: Tensor, classes: Sequence[str],
 ) -> MapPanel:
     """A map of gains; the student of the selected cell is shown in an explorer beside its teacher.
 
@@ -104,26 +93,21 @@ def explore(
         classes: names.
 
     Returns:
-        A MapPanel with the largest gain selected.
-
-    Raises:
-        ValueError: shapes that do not fit.
+        A MapPanel with the largest gain selected. ValueError for shapes that do not fit.
     """
     wanted = (len(alphas), len(temperatures))
-    if gains.shape != (*wanted, 3) or students.shape != (*wanted, len(images), len(classes)):
-        raise ValueError(
-            f"gains must be {(*wanted, 3)} and students {(*wanted, len(images), len(classes))}, "
-            f"got {tuple(gains.shape)} and {tuple(students.shape)}"
-        )
+    three, logits = (*wanted, 3), (*wanted, len(images), len(classes))
+    if gains.shape != three or students.shape != logits:
+        given = f"{tuple(gains.shape)} and {tuple(students.shape)}"
+        raise ValueError(f"gains must be {three} and students {logits}, got {given}")
     means = gains[..., 0]
     low, high = min(0.0, means.min().item()), max(0.0, means.max().item())
-    best = int(means.argmax())
-    grid = Grid(
+    cells = Grid(
         rows=[f"{a:g}" for a in alphas],
         columns=[f"{t:g}" for t in temperatures],
         texts=[[plots.signed(*cell) for cell in row] for row in gains.tolist()],
         shades=((means - low) / max(high - low, 1e-9)).tolist(),
-        cell=list(divmod(best, len(temperatures))),
+        cell=list(divmod(int(means.argmax()), len(temperatures))),
     )
     teacher, students, images = (x.detach().cpu() for x in (teacher.float(), students.float(), images))
-    return MapPanel(grid, teacher, students, images, classes)
+    return MapPanel(cells, teacher, students, images, classes)

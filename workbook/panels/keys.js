@@ -5,7 +5,8 @@ const set = (node, name, text) => node.getAttribute(name) === text || node.setAt
 
 function name(box, picture) {
   box.querySelectorAll(".widget-slider").forEach((slider) => {
-    const [label, handle, readout] = ["label", ".noUi-handle", ".widget-readout"].map((part) => slider.querySelector(part));
+    const parts = ["label", ".noUi-handle", ".widget-readout"];
+    const [label, handle, readout] = parts.map((part) => slider.querySelector(part));
     if (!handle || !readout) return;
     set(handle, "aria-label", label.textContent);
     set(handle, "aria-valuetext", readout.textContent); // of a log slider, not its exponent

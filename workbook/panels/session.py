@@ -1,13 +1,12 @@
-"""One training that is steered while it runs: in a thread or in place, with what was turned and what came of it.
+"""One training that is steered while it runs: what it is made of, what was turned, what came of it, and its record.
 
-It knows no widgets: whoever watches it gets a call now and then, in the thread that trains.
+Whoever watches it gets a call now and then, in the thread that trains; what they show is their own.
 """
 
 import json
-import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import torch
@@ -15,10 +14,12 @@ import torch
 from kdlab import models
 from kdlab.bank import Bank
 from kdlab.data import Dataset
+from kdlab.evaluation import evaluate
 from kdlab.files import write_whole
-from kdlab.training import Knobs, Step, distil
+from kdlab.training import Knobs, Step, distil, warm_cosine
+from workbook.panels.base import Pace, Work
 
-LIMIT = 4096  # points that a curve keeps at most
+LIMIT = 800  # points of a curve at most: what a screen shows, and what a picture can carry ten times a second
 VERSION = 1
 
 
@@ -38,217 +39,129 @@ class Choice:
 
 
 class Thinned:
-    """A list that stops growing: once it is full, every second entry goes, and every second one comes in.
-
-    Args:
-        limit: entries at most, >= 2.
-    """
+    """A list that stops growing: once `limit` (>= 2) are in it, every second one goes, and every second comes in."""
 
     def __init__(self, limit: int = LIMIT):
-        self.limit, self.stride, self._seen, self._kept, self._last = limit, 1, 0, [], None
+        self.limit, self.stride, self.last, self._seen, self._kept = limit, 1, None, 0, []
 
     def add(self, entry) -> None:
         if self._seen % self.stride == 0:
             self._kept.append(entry)
             if len(self._kept) >= self.limit:
                 self._kept, self.stride = self._kept[::2], 2 * self.stride
-        self._seen, self._last = self._seen + 1, entry
+        self._seen, self.last = self._seen + 1, entry
 
     def entries(self) -> list:
         """A copy: what was kept, and the newest entry in any case."""
-        kept, last = list(self._kept), self._last
+        kept, last = list(self._kept), self.last
         return kept if not kept or kept[-1] is last else [*kept, last]
 
 
-class Session:
-    """Drives `distil` step by step. Its methods may be called from any thread, and return at once but for `join`.
-
-    Before each step it reads the knobs, and logs them where they differ from the last step's. A session with a
-    log of its own takes the knobs from there and does not listen to others.
+class Session(Work):
+    """Drives `distil` step by step; its start, hold, resume, once and stop may be called from any thread.
 
     Args:
         choice: names are those of `models.build`; the student's weights come from the seed.
         dataset: the student trains on its first `labelled` training images.
         bank: the teacher's logits for them.
-        knobs: any thread may set them; the loop copies them before each step.
-        log: changes as `log` holds them, to replay; None to listen to the knobs.
-        watch: called in the training thread with the session, `frames` times a second at most, after each change
-            of state, and once more when the training has ended.
-        evaluate_every: steps between two evaluations on the test split.
-        frames: calls of `watch` per second.
+        knobs: asked before each step for what it shall use; lr is the peak before the schedule.
+        log: changes as `log` holds them, to be replayed without asking `knobs`; None to ask.
+        watch: called in the training thread with the session, ten times a second at most, after each change of
+            state, and once more when the training has ended.
+        evaluate_every: steps between two evaluations on the test split; the last step has one in any case.
 
     Attributes:
-        state: "ready", "training", "paused", "finished", "stopped" or "failed".
-        log: [{"step", "alpha", "temperature", "lr"}], from step 1 on; lr is the peak before the schedule.
+        state: "ready", "training", "paused", "finished", "stopped" or "failed"; with one of these three it has `ended`.
+        step: number of the last finished step, 0 before the first.
+        log: [{"step", "alpha", "temperature", "lr"}], from step 1 on, one for each change; `replays` if it was given.
         error: what ended a failed training, or None.
     """
 
     def __init__(
-        self, choice: Choice, dataset: Dataset, bank: Bank, knobs: Knobs, *, log: Sequence[dict] | None = None,
-        watch: Callable[["Session"], None] = lambda session: None, evaluate_every: int = 50, frames: float = 10.0,
+        self, choice: Choice, dataset: Dataset, bank: Bank, knobs: Callable[[], Knobs], *,
+        log: Sequence[dict] | None = None, watch: Callable[["Session"], None] = lambda session: None,
+        evaluate_every: int = 50,
     ):
         if not 1 <= choice.labelled <= len(dataset.train):
             raise ValueError(f"labelled must be in 1 .. {len(dataset.train)}, got {choice.labelled}")
-        with torch.random.fork_rng(devices=[]):  # other cells' random numbers stay as they were
-            torch.manual_seed(choice.seed)
-            self.student = models.build(choice.student, dataset.shape, len(dataset.classes))
+        super().__init__(self.drive, "training")
+        self.choice, self.dataset, self.bank, self.watch = choice, dataset, bank, watch
+        self.state, self.error, self.ended, self.step, self.rate, self.log = "ready", None, False, 0, 0.0, []
+        self._knobs, self.replays, self._replayed = knobs, log is not None, turns(log) if log is not None else {}
+        self._every, self._pace, self._used = evaluate_every, Pace(10, 0.1), None
+        self._steps, self._accuracies, self._turns = Thinned(), Thinned(LIMIT // 2), Thinned(LIMIT // 2)
+        self.student = models.build(choice.student, dataset.shape, len(dataset.classes), seed=choice.seed)
         self.student.to(dataset.train.images.device)
-        self.choice, self.dataset, self.bank, self.knobs, self.watch, self.frames = (
-            choice, dataset, bank, knobs, watch, frames)
-        self.state, self.error, self.log, self.rate = "ready", None, [], 0.0
-        self._replay = None if log is None else {entry["step"]: _three(entry) for entry in checked(log)}
-        self._used = Knobs(*(self._replay[1] if self._replay else (knobs.alpha, knobs.temperature, knobs.lr)))
-        self._steps, self._accuracies = Thinned(), Thinned(LIMIT // 4)
-        self._going, self._singles, self._ended = True, 0, False
-        self._change, self._thread, self._stopped = threading.Condition(), None, False
         self._stepper = distil(
-            self.student, dataset, self._used, teacher=bank, steps=choice.steps, seed=choice.seed,
-            indices=torch.arange(choice.labelled), evaluate_every=evaluate_every,
+            self.student, dataset.only(torch.arange(choice.labelled)), self._turn, teacher=bank, steps=choice.steps,
+            seed=choice.seed,
         )
 
-    @property
-    def history(self) -> list[Step]:
-        """The steps so far, all of the first 4,095 and then ever fewer of them, with the newest."""
-        return self._steps.entries()
-
-    @property
-    def accuracies(self) -> list[tuple[int, float]]:
-        """(step, test accuracy in [0, 1]), thinned in the same way."""
-        return self._accuracies.entries()
-
-    @property
-    def step(self) -> int:
-        """Number of the last finished step, 0 before the first."""
-        last = self._steps._last
-        return last.step if last else 0
-
-    @property
-    def ended(self) -> bool:
-        """Whether no further step will come."""
-        return self._ended
+    # thinned: the steps, (step, test accuracy in [0, 1]), and the log as (step, alpha, temperature, lr)
+    history: list[Step] = property(lambda self: self._steps.entries())
+    accuracies: list[tuple[int, float]] = property(lambda self: self._accuracies.entries())
+    turned: list[tuple[int, float, float, float]] = property(lambda self: self._turns.entries())
 
     @property
     def status(self) -> str:
-        """State, steps, speed and accuracy in words."""
+        """State, steps, speed and accuracy in words, or what went wrong."""
+        if self.error:
+            return f"failed after step {self.step:,}: {named(self.error)}"
         words = [f"{self.state}{', from a log' if self.replays else ''}: step {self.step:,} of {self.choice.steps:,}"]
         words += [f"{self.rate:,.0f} steps/s"] if self.state == "training" and self.rate else []
-        return " · ".join(words + ([f"test accuracy {100 * self.accuracies[-1][1]:.1f} %"] if self.accuracies else []))
-
-    @property
-    def held(self) -> bool:
-        """Whether it is told to pause."""
-        return not self._going
-
-    @property
-    def replays(self) -> bool:
-        """Whether its knobs come from a log."""
-        return self._replay is not None
-
-    def start(self, *, paused: bool = False) -> None:
-        """Trains in a daemon thread with this thread's number of arithmetic threads."""
-        self._going, threads = not paused, torch.get_num_threads()
-
-        def work():
-            torch.set_num_threads(threads)
-            self.drive()
-
-        self._thread = threading.Thread(target=work, name="kdlab training", daemon=True)
-        self._thread.start()
+        found = self._accuracies.last
+        return " · ".join(words + ([f"test accuracy {100 * found[1]:.1f} %"] if found else []))
 
     def drive(self) -> None:
         """Trains in the calling thread to the end, or until `stop` or Ctrl-C; an error is kept in `error`."""
-        state, due, window = "finished", 0.0, (time.monotonic(), 0)
+        state, window = "finished", (time.monotonic(), 0)
         try:
-            for number in range(1, self.choice.steps + 1):
-                if not self._allowed():
+            while self.step < self.choice.steps:
+                if not self.allowed(self._wait):
                     state = "stopped"
                     break
-                self._turn(number)
+                self.state = "paused" if self.held else "training"
                 step = next(self._stepper)
+                self.step = step.step
                 self._steps.add(step)
-                if step.accuracy is not None:
-                    self._accuracies.add((number, step.accuracy))
+                if self.step % self._every == 0 or self.step == self.choice.steps:
+                    self._accuracies.add((self.step, evaluate(self.student, self.dataset).accuracy))
                 now = time.monotonic()
-                if now >= due or not self._going:
-                    if now - window[0] >= 0.5:
-                        self.rate, window = (number - window[1]) / (now - window[0]), (now, number)
-                    self.watch(self)
-                    done = time.monotonic()
-                    due = max(now + 1 / self.frames, done + 9 * (done - now))  # a slow watcher gets a tenth of the time
+                if now - window[0] >= 0.5:
+                    self.rate, window = (self.step - window[1]) / (now - window[0]), (now, self.step)
+                self._pace.draw(lambda: self.watch(self), now=self.held)
         except KeyboardInterrupt:
             state = "stopped"
         except Exception as error:  # whatever it is, the panel shows it and goes on
             self.error, state = error, "failed"
         finally:
             self._stepper.close()
-            self.state, self._ended = state, True
+            self.state, self.ended = state, True
             self.watch(self)
 
-    def pause(self) -> None:
-        """Holds the training before its next step."""
-        self._set(going=False)
+    def _wait(self) -> None:
+        self.state = "paused"
+        self.watch(self)
 
-    def resume(self) -> None:
-        """Lets a paused training go on."""
-        self._set(going=True)
-
-    def once(self) -> None:
-        """Makes one step and holds."""
-        self._set(going=False, singles=1)
-
-    def stop(self) -> None:
-        """Ends the training after the step that it is in, and waits for that."""
-        with self._change:
-            self._stopped = True
-            self._change.notify_all()
-        if self._thread and self._thread is not threading.current_thread():
-            self._thread.join(30)
-
-    def join(self, timeout: float | None = None) -> bool:
-        """Waits for the thread, and says whether the training has ended."""
-        if self._thread:
-            self._thread.join(timeout)
-        return self._ended
-
-    def _set(self, going: bool, singles: int = 0) -> None:
-        with self._change:
-            self._going, self._singles = going, self._singles + singles if not going else 0
-            self._change.notify_all()
-
-    def _allowed(self) -> bool:
-        """Waits while the training is paused; False where it is to end."""
-        if not self._going and not self._singles and not self._stopped:
-            self.state = "paused"
-            self.watch(self)
-            with self._change:
-                self._change.wait_for(lambda: self._going or self._singles or self._stopped)
-        with self._change:
-            self._singles = max(0, self._singles - 1)
-        if not self._stopped:
-            self.state = "training" if self._going else "paused"
-        return not self._stopped
-
-    def _turn(self, number: int) -> None:
-        """Copies the knobs for this step, and logs them where they differ from those of the step before."""
-        if self._replay is None:
-            wanted = (self.knobs.alpha, self.knobs.temperature, self.knobs.lr)
-        else:
-            wanted = self._replay.get(number, _three(self.log[-1]) if self.log else None)
-        if not self.log or wanted != _three(self.log[-1]):
-            self._used.alpha, self._used.temperature, self._used.lr = wanted
-            self.log.append({"step": number, "alpha": wanted[0], "temperature": wanted[1], "lr": wanted[2]})
+    def _turn(self, number: int) -> Knobs:
+        """The knobs of this step, from the log that is replayed or as they stand; logged where they have changed."""
+        knobs = self._replayed.get(number, self._used) if self.replays else self._knobs()
+        if knobs != self._used:
+            self._used, entry = knobs, {"step": number} | asdict(knobs)
+            self.log.append(entry)
+            self._turns.add(tuple(entry.values()))
+        return replace(knobs, lr=knobs.lr * warm_cosine(number, self.choice.steps))
 
 
-def save(session: Session, path: str | Path, name: str = "") -> None:
-    """Writes a run as JSON: what it was made of, what was turned, and its curves.
+def named(error: Exception) -> str:
+    """An error's kind, and what it says."""
+    return f"{type(error).__name__}: {error}"
 
-    Args:
-        session: any; a run that still trains is written as far as it is.
-        path: the file; its folder is made where it is missing.
-        name: a name for people.
 
-    Raises:
-        OSError: the disk is full or the folder cannot be written; nothing half-written remains.
+def write(session: Session, path: str | Path, name: str = "") -> None:
+    """Writes a run, as far as it is, as JSON: what it was made of, what was turned, its curves, a name for people.
+
+    Its folder is made where it is missing. OSError where it cannot be written; nothing half-written remains.
     """
     history = session.history  # once: the training's thread adds to it
     curves = {key: [getattr(step, key) for step in history] for key in ("step", "loss", "soft", "hard")}
@@ -257,45 +170,19 @@ def save(session: Session, path: str | Path, name: str = "") -> None:
     write_whole("run", path, json.dumps(data).encode())
 
 
-def load(path: str | Path) -> tuple[Choice, list[dict]]:
-    """Reads what a recorded run was made of, and its changes.
-
-    Args:
-        path: a file that `save` wrote.
-
-    Raises:
-        ValueError: the file is missing, or is none of these.
-    """
+def read(path: str | Path) -> tuple[Choice, list[dict]]:
+    """What a recorded run was made of, and its changes; ValueError where the file is missing or no record."""
     try:
         data = json.loads(Path(path).read_text(encoding="utf-8"))
-        choice = Choice(**{key: data[key] for key in Choice.__dataclass_fields__})
-        return choice, checked(data["log"])
+        turns(data["log"])
+        return Choice(**{field.name: data[field.name] for field in fields(Choice)}), data["log"]
     except (OSError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is not a readable record of a run: {type(error).__name__}: {error}") from None
+        raise ValueError(f"{path} is not a readable record of a run: {named(error)}") from None
 
 
-def load_log(path: str | Path) -> list[dict]:
-    """The changes of a run that `save` wrote.
-
-    Raises:
-        ValueError: the file is missing, or is no record.
-    """
-    return load(path)[1]
-
-
-def checked(log: Sequence[dict]) -> list[dict]:
-    """The log as it was given.
-
-    Raises:
-        ValueError: its steps do not rise from 1, or a value is out of its range.
-    """
+def turns(log: Sequence[Mapping]) -> dict[int, Knobs]:
+    """A log as the knobs from each of its steps on; ValueError where its steps do not rise from 1."""
     steps = [entry["step"] for entry in log]
     if not steps or steps[0] != 1 or any(b <= a for a, b in zip(steps, steps[1:])):
         raise ValueError(f"the steps of a log must rise from 1, got {steps[:5]}")
-    for entry in log:
-        Knobs(*_three(entry))
-    return list(log)
-
-
-def _three(entry: dict) -> tuple[float, float, float]:
-    return entry["alpha"], entry["temperature"], entry["lr"]
+    return {entry["step"]: Knobs(entry["alpha"], entry["temperature"], entry["lr"]) for entry in log}

@@ -7,8 +7,8 @@ import pytest
 import torch
 import traitlets
 
-from workbook.panels import grid as map_panel
 from kdlab.losses import soft_targets
+from workbook import panels
 
 MEANS = torch.tensor([[0.0, 0.0, 0.0], [1.0, 5.0, -2.0]])
 GAINS = torch.stack([MEANS, MEANS - 1.5, MEANS + 1.5], 2)  # (alphas, temperatures, 3)
@@ -20,7 +20,7 @@ ALPHAS, TEMPERATURES = [0.0, 1.0], [1.0, 4.0, 64.0]
 
 @pytest.fixture
 def panel():
-    return map_panel.explore(GAINS, ALPHAS, TEMPERATURES, teacher=TEACHER, students=STUDENTS, images=IMAGES, classes="abcde")
+    return panels.grid(GAINS, ALPHAS, TEMPERATURES, teacher=TEACHER, students=STUDENTS, images=IMAGES, classes="abcde")
 
 
 def shown(explorer):
@@ -77,4 +77,4 @@ def test_a_cell_that_is_not_there_is_refused(panel, cell):
 
 def test_students_that_do_not_fit_the_map_are_refused():
     with pytest.raises(ValueError, match=re.escape("students (2, 3, 4, 5), got (2, 3, 3) and (2, 2, 4, 5)")):
-        map_panel.explore(GAINS, ALPHAS, TEMPERATURES, teacher=TEACHER, students=STUDENTS[:, :2], images=IMAGES, classes="abcde")
+        panels.grid(GAINS, ALPHAS, TEMPERATURES, teacher=TEACHER, students=STUDENTS[:, :2], images=IMAGES, classes="abcde")

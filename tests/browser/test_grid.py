@@ -5,18 +5,24 @@ import pytest
 
 CELL = """
 import torch
-from workbook.panels import grid as map_panel
+from workbook import panels
 draw = torch.Generator().manual_seed(3)
 alphas, temperatures = [0.0, 0.5, 1.0], [1.0, 2.0, 4.0, 8.0]
 means = torch.tensor([[0.0, 0, 0, 0], [1, 3, 6, 4], [2, 4, 9, -1]])
 gains = torch.stack([means, means - 2, means + 2], 2)
 teacher, students = 4 * torch.randn(5, 10, generator=draw), 4 * torch.randn(3, 4, 5, 10, generator=draw)
 images = torch.randint(0, 255, (5, 1, 8, 8), dtype=torch.uint8, generator=draw)
-panel = map_panel.explore(gains, alphas, temperatures, teacher=teacher, students=students, images=images, classes=list("0123456789"))
+classes = list("0123456789")
+panel = panels.grid(gains, alphas, temperatures, teacher=teacher, students=students, images=images, classes=classes)
 panel
 """
 BARS = """root => Object.fromEntries([...root.querySelectorAll('.kd-explorer-bar.kd-at-t')]
     .map(bar => [bar.dataset.class, Number(bar.dataset.probability)]))"""
+
+
+@pytest.fixture(scope="module")
+def notebook(lab):
+    return lab([CELL])
 
 
 def softmax(logits, temperature):
@@ -24,8 +30,7 @@ def softmax(logits, temperature):
     return dict(zip("0123456789", shares / shares.sum()))
 
 
-def test_a_selected_cell_shows_its_students_logits_beside_the_teachers(lab):
-    notebook = lab([CELL])
+def test_a_selected_cell_shows_its_students_logits_beside_the_teachers(notebook):
     page = notebook.page
     students, teacher = notebook.ask("students.tolist()"), notebook.ask("teacher.tolist()")
     grid = page.locator(".kd-map")
@@ -57,7 +62,6 @@ def test_a_selected_cell_shows_its_students_logits_beside_the_teachers(lab):
     notebook.photograph("map")
 
 
-def test_every_cell_has_a_name_that_can_be_read_out(lab):
-    page = lab([CELL]).page
-    names = page.locator(".kd-map button").evaluate_all("all => all.map(button => button.getAttribute('aria-label'))")
+def test_every_cell_has_a_name_that_can_be_read_out(notebook):
+    names = notebook.page.locator(".kd-map button").evaluate_all("all => all.map(button => button.getAttribute('aria-label'))")
     assert len(set(names)) == 12 and "alpha 1, T 4: +9.0 ±2.0 points" in names and "alpha 0, T 1: (+0.0 ±2.0) points" in names

@@ -3,7 +3,7 @@
 import pytest
 from cells import TAUGHT
 
-PANEL = "run = steer.panel(digits, {'teacher': known, 'few': few}, steps=300_000)\nrun"
+PANEL = "run = panels.training(digits, {'teacher': known, 'few': few}, steps=300_000)\nrun"
 STEP = "run.history[-1].step if run.history else 0"
 PIXELS = "canvas => canvas.toDataURL()"
 
@@ -19,6 +19,10 @@ class Panel:
 
     def press(self, name):
         self.root.locator(f"button.kd-{name}").click()
+
+    def enter(self, name):
+        self.root.locator(f"button.kd-{name}").focus()
+        self.page.keyboard.press("Enter")
 
     def handle(self, name):
         return self.root.locator(f".kd-{name} .noUi-handle")
@@ -44,9 +48,17 @@ class Panel:
         return self.canvas.evaluate(PIXELS)
 
 
+@pytest.fixture(scope="module")
+def notebook(lab):
+    return lab([TAUGHT, PANEL])
+
+
 @pytest.fixture
-def panel(lab):
-    return Panel(lab([TAUGHT, PANEL]))
+def panel(notebook):
+    notebook.ask("run.reset()")
+    panel = Panel(notebook)
+    panel.says("ready")
+    return panel
 
 
 def used(notebook, name, value):
@@ -83,68 +95,23 @@ def test_the_loop_uses_what_keyboard_and_mouse_turn_while_a_second_cell_runs(pan
     notebook.photograph("training-panel", ".kd-panel")
 
 
-def test_pause_holds_the_step_count_step_adds_one_and_stop_ends_the_thread(panel):
+def test_buttons_work_by_mouse_and_by_enter_and_the_picture_follows(panel):
     notebook = panel.notebook
-    panel.press("start")
+    panel.enter("start")
     notebook.until(f"({STEP}) > 20")
     panel.press("pause")
     panel.says("paused")
-    held = notebook.ask(STEP)
-    drawn = panel.pixels()
-    notebook.page.wait_for_timeout(700)
-    assert notebook.ask(STEP) == held and panel.pixels() == drawn
-    for more in (1, 2):
-        panel.press("step")
-        notebook.until(f"({STEP}) == {held + more}")
+    held, drawn = notebook.ask(STEP), panel.pixels()
     notebook.page.wait_for_timeout(300)
-    assert notebook.ask(STEP) == held + 2 and panel.pixels() != drawn
+    assert notebook.ask(STEP) == held and panel.pixels() == drawn
+    panel.enter("step")
+    notebook.until(f"({STEP}) == {held + 1}")
+    panel.page.wait_for_function("([node, drawn]) => node.toDataURL() !== drawn", arg=[panel.canvas.element_handle(), drawn])
     panel.press("pause")  # now named Resume
     notebook.until(f"({STEP}) > {held + 20}")
-    panel.press("stop")
+    panel.enter("stop")
     panel.says("stopped")
-    assert notebook.ask("ours()") == []
-    panel.press("start")
-    panel.says("training")
-    assert notebook.ask("len(ours())") == 1 and notebook.ask("len(run.finished)") == 1
-
-
-def test_enter_on_a_focused_button_presses_it(panel):
-    start = panel.root.locator("button.kd-start")
-    start.focus()
-    panel.page.keyboard.press("Enter")
-    panel.says("training")
-    stop = panel.root.locator("button.kd-stop")
-    stop.focus()
-    panel.page.keyboard.press("Enter")
-    panel.says("stopped")
-    assert panel.notebook.ask("ours()") == []
-
-
-def test_running_the_cell_again_ends_the_old_run(panel):
-    notebook = panel.notebook
-    panel.press("start")
-    panel.says("training")
-    notebook.ask("globals().update(old=run)")
-    notebook.again(1)
-    assert notebook.ask("(old is run, old.state, ours(), run.state)") == (False, "stopped", [], "ready")
-    fresh = Panel(notebook)
-    fresh.press("start")
-    fresh.says("training")
-    assert notebook.ask("len(ours())") == 1
-
-
-def test_after_a_kernel_restart_run_all_gives_a_panel_that_works(panel):
-    notebook = panel.notebook
-    panel.press("start")
-    panel.says("training")
-    notebook.restart()
-    notebook.run_all()
-    assert notebook.ask("(ours(), run.state)") == ([], "ready")
-    fresh = Panel(notebook)
-    fresh.press("start")
-    fresh.says("training")
-    fresh.handle("alpha").press("ArrowLeft")
-    used(notebook, "alpha", 0.95)
+    assert notebook.ask("(ours(), len(run.finished))") == ([], 1)
 
 
 def test_an_error_in_the_run_is_shown_and_the_panel_stays_usable(panel):
@@ -169,20 +136,29 @@ def test_an_error_in_the_run_is_shown_and_the_panel_stays_usable(panel):
     assert page.locator(".kd-panel").count() == 1
 
 
-def test_start_on_labels_that_are_already_bad_shows_the_error_and_the_panel_stays_usable(panel):
+def test_running_the_cell_again_ends_the_old_run(panel):
     notebook = panel.notebook
-    notebook.add("kept, digits.train.labels[:] = digits.train.labels.clone(), 99")
-    panel.press("start")
-    panel.says("failed")
-    assert "Error: " in panel.status.inner_text() and "99" in panel.status.inner_text()
-    assert notebook.ask("ours()") == []
-    notebook.add("digits.train.labels[:] = kept")
     panel.press("start")
     panel.says("training")
-    panel.handle("alpha").press("ArrowLeft")
+    notebook.ask("globals().update(old=run)")
+    notebook.again(1)
+    assert notebook.ask("(old is run, old.state, ours(), run.state)") == (False, "stopped", [], "ready")
+    fresh = Panel(notebook)
+    fresh.press("start")
+    fresh.says("training")
+    assert notebook.ask("len(ours())") == 1
+
+
+def test_after_a_kernel_restart_the_cells_give_a_panel_that_works(panel):
+    notebook = panel.notebook
+    panel.press("start")
+    panel.says("training")
+    notebook.restart()
+    for place in (0, 1):
+        notebook.again(place)
+    assert notebook.ask("(ours(), run.state)") == ([], "ready")
+    fresh = Panel(notebook)
+    fresh.press("start")
+    fresh.says("training")
+    fresh.handle("alpha").press("ArrowLeft")
     used(notebook, "alpha", 0.95)
-
-
-def test_run_all_goes_on_in_order_while_a_cell_waits_for_the_run(lab):
-    notebook = lab([TAUGHT, PANEL.replace("300_000", "40"), "run.wait()", "print(run.state, run.history[-1].step)"])
-    assert notebook.text(3) == "finished 40\n"

@@ -1,0 +1,46 @@
+"""What the tests of the training panel share: a taught bank, one thread, and a wait that has an end."""
+
+import threading
+import time
+
+import pytest
+import torch
+
+from kdlab import bank, data, models, training
+
+
+@pytest.fixture(scope="package")
+def taught():
+    """The digits, and a teacher's bank."""
+    digits = data.load("digits")
+    teacher = models.build("mlp-64", digits.shape, 10, seed=0)
+    training.finish(training.train(teacher, digits, steps=60, batch_size=64))
+    return digits, bank.fill(teacher, digits)
+
+
+@pytest.fixture
+def until():
+    """Waits until a condition holds."""
+
+    def until(condition, what, seconds=30):
+        end = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < end, f"not within {seconds} s: {what}"
+            time.sleep(0.005)
+
+    return until
+
+
+@pytest.fixture
+def ours():
+    """The panels' threads that are alive."""
+    return lambda: [thread for thread in threading.enumerate() if thread.name.startswith("kdlab")]
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """The same numbers on any machine, and no threads of torch that wait for each other on a busy one."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -1,0 +1,142 @@
+"""The latency panel: a press measures what is chosen, and all measurements so far stay in the picture.
+
+The timer is kdlab.latency's, and what can be timed is handed in.
+"""
+
+import html
+from collections.abc import Callable, Mapping, Sequence
+
+import ipywidgets as widgets
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+from torch import nn
+
+from kdlab import devices
+from kdlab.latency import Row, Unavailable, sweep
+from workbook import plots
+from workbook.panels.base import HATCHES, Panel
+
+NEWEST = 16  # rows with a bar of their own
+
+
+class Latency(Panel):
+    """What `latency` returns; `rows` lists every measured Row in the order they were made."""
+
+    def __init__(
+        self, models: Mapping[str, nn.Module], shape: tuple[int, int, int], runtimes: Mapping[str, Callable],
+        batches: Sequence[int], min_seconds: float,
+    ):
+        self._models, self._shape, self._runtimes, self._seconds = models, shape, runtimes, min_seconds
+        self.rows: list[Row] = []
+        cores = devices.cores()
+        options = {
+            "model": ("model", list(models)),
+            "batch": ("batch", [*((str(n), (n,)) for n in batches), ("all of them", tuple(batches))]),
+            "device": ("device", devices.available()),
+            "threads": ("CPU threads", sorted({1, *(n for n in (2, 4, 8, 16, 32) if n < cores), cores})),
+            "runtime": ("runtime", list(runtimes)),
+        }
+        controls = {n: widgets.Dropdown(options=all_, description=text) for n, (text, all_) in options.items()}
+        super().__init__("latency", controls, {"Measure": self.measure})
+        self.said = widgets.HTML()
+        self.said.add_class("kd-latency-said")
+        self.children = (*self.children, self.said)
+
+    def measure(self) -> None:
+        """Times what is chosen, in the calling thread; an error is shown in the panel, which stays usable."""
+        button, (model, batch, device, threads, runtime) = self.buttons["measure"], self.chosen.values()
+        button.disabled = True
+        try:
+            found = sweep(
+                {model: self._models[model]}, self._shape, batches=batch, devices=[device], threads=[threads],
+                variants={runtime: self._runtimes[runtime]}, min_seconds=self._seconds, min_runs=9,
+            )
+            if not any(row.timing for row in found):
+                raise Unavailable(found[0].skipped)
+            self.rows.extend(row for row in found if row.timing)
+            told = "<br>".join(html.escape(_in_words(row)) for row in found)
+            self.said.value = f'<div role="status">{told}</div>'
+            self.show(_bars_and_curves(self.rows))
+            self.message.value = ""
+        except Exception as error:
+            self.fail(error)
+        finally:
+            button.disabled = False
+
+
+def latency(
+    models: Mapping[str, nn.Module], shape: tuple[int, int, int], *, runtimes: Mapping[str, Callable],
+    batches: Sequence[int] = (1, 4, 16, 64, 256), min_seconds: float = 0.2,
+) -> Latency:
+    """Measures the chosen runtime at each press of its button, and draws all measurements so far.
+
+    The measurement runs in the button's callback; a cell that computes at the same time disturbs it.
+
+    Args:
+        models: name → model.
+        shape: (channels, height, width) of one image.
+        runtimes: name → what makes a call from model, example and calibration; see `kdlab.latency.sweep`.
+        batches: images per call to choose from, each >= 1.
+        min_seconds: how long each choice is timed at least.
+
+    Returns:
+        A Latency with one measurement made.
+    """
+    panel = Latency(models, shape, runtimes, batches, min_seconds)
+    panel.measure()
+    return panel
+
+
+def _setting(row: Row) -> str:
+    where = row.device if row.threads is None else f"{row.device}, {row.threads} thread{'s' * (row.threads > 1)}"
+    return f"{row.model}, {where}, {row.variant}"
+
+
+def _in_words(row: Row) -> str:
+    text = f"{_setting(row)}, batch {row.batch}: "
+    if row.timing is None:
+        return text + row.skipped
+    return text + f"{row.milliseconds:.3g} ms (p5 {1e3 * row.timing.p5:.3g}, p95 {1e3 * row.timing.p95:.3g})"
+
+
+@plots.styled
+def _bars_and_curves(rows: Sequence[Row]) -> Figure:
+    """A bar with p5 to p95 for each of the newest rows, over milliseconds per image against batch for all of them."""
+    kinds = list(dict.fromkeys(map(_setting, rows)))
+    last = rows[-NEWEST:]
+    figure = Figure(figsize=(10, 5.2 + 0.36 * len(last)), layout="constrained")
+    top, bottom = figure.subplots(2, 1, height_ratios=[1.2 + 0.36 * len(last), 4])
+    for i, row in enumerate(last):
+        kind, ends = kinds.index(_setting(row)), (1e3 * row.timing.p5, 1e3 * row.timing.p95)
+        style = dict(color=plots.COLORS[kind % 7], hatch=HATCHES[kind % 4], edgecolor="white")
+        top.barh(i, row.milliseconds, 0.7, **style)
+        top.plot(ends, [i, i], color="black", linewidth=1.5, marker="|", markersize=10)
+        top.annotate(f"{row.milliseconds:.3g}", (ends[1], i), (8, 0), textcoords="offset points", va="center")
+    top.set_yticks(range(len(last)), [f"{_setting(row)}, batch {row.batch}" for row in last])
+    top.set(title="Milliseconds per call: median, p5 to p95", xlabel="milliseconds", xscale="log")
+    top.invert_yaxis()
+    top.grid(False)
+    low, high = 1e3 * min(row.timing.p5 for row in last), 1e3 * max(row.timing.p95 for row in last)
+    top.set_xlim(low / 2, high * (high / low) ** 0.12 * 1.2)  # room for the figures
+    for kind, name in enumerate(kinds):
+        curve = sorted({row.batch: row.milliseconds / row.batch for row in rows if _setting(row) == name}.items())
+        style = dict(color=plots.COLORS[kind % 7], marker=plots.MARKERS[kind % 7], linestyle=plots.LINES[kind % 4])
+        bottom.plot(*zip(*curve), label=name, markersize=8, **style)
+    bottom.set(title="Where curves cross, the choice changes", xlabel="batch size", ylabel="milliseconds per image")
+    bottom.set_yscale("log")
+    bottom.set_xscale("log", base=2)
+    bottom.set_xticks(ticks := sorted({row.batch for row in rows}), [str(tick) for tick in ticks])
+    for ax, axis in ((top, top.xaxis), (bottom, bottom.yaxis)):
+        _plain_ticks(ax, axis)
+    figure.legend(loc="outside lower right")  # curves may fill the axes
+    return figure
+
+
+def _plain_ticks(ax: Axes, axis) -> None:
+    """1, 2, 5 in each decade, or 1 alone over many, and no powers of ten."""
+    low, high = axis.get_view_interval()
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 500 * low else (1,)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_locator(NullLocator())
+    ax.tick_params(labelsize=12)
