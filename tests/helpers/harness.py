@@ -42,7 +42,7 @@ LAB = (
     "--ServerApp.root_dir={place} --ip=127.0.0.1 --ServerApp.port_retries=0 --ServerApp.allow_root=True "
     "--IdentityProvider.token= --LabApp.expose_app_in_browser=True"
 ).split()
-NOTEBOOK = "window.jupyterapp.shell.currentWidget"
+NOTEBOOK = "window.jupyterapp?.shell?.currentWidget"
 
 
 def find_browser() -> str | None:
