@@ -22,10 +22,16 @@ PIP := $(VENV)/python -m pip --disable-pip-version-check install $(if $(CONSTRAI
 TORCH := PIP_CONFIG_FILE=/dev/null PIP_FIND_LINKS= PIP_EXTRA_INDEX_URL= $(PIP) --no-deps torch torchvision --index-url
 VENV6 := $(subst .venv,.venv-ipykernel6,$(VENV))
 VENVL := $(subst .venv,.venv-litert,$(VENV))
-NOTEBOOKS := $(wildcard notebooks/*.ipynb)
-LESSON := $(wildcard notebooks/0*.ipynb)
+NOTEBOOKS ?= $(wildcard notebooks/*.ipynb)
+# Two workers, where a process that crashes ends the run and names its test (xdist 3.8 may wait for ever for the one that
+# replaces it).
+PYTEST := $(VENV)/python -m pytest
+TWO := -n 2 --max-worker-restart 0
+UNIT := $(PYTEST) $(TWO) --dist loadfile --no-loadscope-reorder tests --ignore tests/browser --ignore tests/workbook/runtimes
+# the steps of `make test`, each a target of its own; what is cheap and tells most comes first
+STEPS := test-lint test-unit test-browser test-runtimes test-parameters test-outputs
 
-.PHONY: help lab run test test-ipykernel6 dashboard demo devices litert bench outputs clean
+.PHONY: help lab run test test-quick $(STEPS) test-ipykernel6 dashboard demo devices litert bench outputs clean
 
 
 help:     ## list these commands
@@ -37,18 +43,39 @@ lab: .venv/installed     ## install into .venv if need be, and open JupyterLab o
 run: .venv/installed     ## run the whole workbook without a browser; pages and executed copies in build/
 	$(VENV)/python -m workbook.run $(ARGS)
 
-# Two files of tests at a time, where a process that crashes ends the run and names its test (xdist 3.8 may wait for ever for
-# the one that replaces it); the browser's by themselves; the runtimes in a process of their own, because after the other
-# tests' libraries in one process they have crashed it.
-test: .venv/installed     ## run all tests, then the workbook, then compare every output with the committed one
-	$(VENV)/python -m pytest -n 2 --max-worker-restart 0 --dist loadfile --no-loadscope-reorder tests --ignore tests/browser --ignore tests/test_runtimes.py
-	$(VENV)/python -m pytest tests/browser
-	$(VENV)/python -m pytest tests/test_runtimes.py
-	$(VENV)/python -m workbook.run --jobs 2
-	TQDM_DISABLE=1 $(VENV)/python -m pytest -n 2 --max-worker-restart 0 --dist loadscope --nbval --nbval-current-env --nbval-sanitize-with tests/notebooks/sanitize.cfg $(NOTEBOOKS) $(LESSON:notebooks/%=build/%)
+test: .venv/installed     ## run all tests, then every notebook twice: with other parameters, and against its committed outputs
+	@for step in $(STEPS); do \
+		begun=$$(date +%s); $(MAKE) --no-print-directory $$step; status=$$?; \
+		echo "=== $$step: $$(($$(date +%s) - begun)) s"; [ $$status = 0 ] || exit $$status; \
+	done
+
+test-quick: test-lint     ## while editing, under three minutes: no browser, runtimes or notebooks, and nothing slow
+	$(UNIT) -m "not slow"
+
+test-lint: .venv/installed
+	$(VENV)/python -m ruff check .
+	$(VENV)/lint-imports
+
+test-unit: .venv/installed
+	$(UNIT) --ignore tests/notebooks/test_papermill.py --ignore tests/notebooks/test_canary.py
+
+# in one process: all its files share one JupyterLab
+test-browser: .venv/installed
+	$(PYTEST) tests/browser
+
+# in a process of their own: after the other tests' libraries in one process they have crashed it
+test-runtimes: .venv/installed
+	$(PYTEST) tests/workbook/runtimes
+
+# one by one to the two workers, because a few of them take long
+test-parameters: .venv/installed
+	$(PYTEST) $(TWO) --dist load --maxschedchunk 1 tests/notebooks/test_papermill.py tests/notebooks/test_canary.py
+
+test-outputs: .venv/installed
+	TQDM_DISABLE=1 $(PYTEST) $(TWO) --dist loadscope --nbval --nbval-current-env --nbval-sanitize-with tests/notebooks/sanitize.cfg $(NOTEBOOKS)
 
 test-ipykernel6: .venv-ipykernel6/installed     ## the steering tests on ipykernel 6.31, in .venv-ipykernel6 beside .venv
-	$(VENV6)/python -m pytest tests/test_steer.py
+	$(VENV6)/python -m pytest tests/workbook/panels/test_training.py
 
 dashboard: .venv/installed     ## the panels of 02, 03 and 04 for a lecture, without code (voila); the first picture takes a minute
 	$(PIP) -e '.[dashboard]'
@@ -74,7 +101,7 @@ outputs: .venv/installed     ## for maintainers: execute the notebooks in place,
 	$(VENV)/python -m workbook.run --in-place $(ARGS)
 
 clean:     ## remove .venv, build/ and the caches
-	rm -rf .venv .venv-ipykernel6 .venv-litert build kdlab.egg-info .pytest_cache .hypothesis notebooks/.ipynb_checkpoints
+	rm -rf .venv .venv-ipykernel6 .venv-litert build kdlab.egg-info .pytest_cache .hypothesis .ruff_cache .import_linter_cache notebooks/.ipynb_checkpoints
 
 .venv/installed: pyproject.toml $(CONSTRAINTS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "kdlab needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) --version 2>&1); name another: make lab PYTHON=python3.12"; exit 1; }

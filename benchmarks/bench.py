@@ -3,7 +3,7 @@
     python benchmarks/bench.py [NAME ...]
 
 Each runs in a process of its own and leaves its record in build/bench/; the table goes to results/bench-MACHINE.json.
-Under ten minutes on two cores. cifar10.py, low_precision.py and fpga_widths.py take too long for that, and are not among them.
+Under ten minutes on two cores; cifar10.py, low_precision.py and fpga_widths.py take longer, and are not among them.
 """
 
 import json
@@ -15,7 +15,16 @@ from pathlib import Path
 from provenance import ROOT, write
 from turns import show
 
-NAMES = ["startup", "timer_agreement", "training_speed", "libraries", "many_students", "growth", "live_panel", "headline"]
+NAMES = [
+    "startup",
+    "timer_agreement",
+    "training_speed",
+    "libraries",
+    "many_students",
+    "growth",
+    "live_panel",
+    "headline",
+]
 
 
 def main() -> None:
@@ -25,7 +34,9 @@ def main() -> None:
     for name in sys.argv[1:] or NAMES:
         print(f"== {name}", flush=True)
         start = time.perf_counter()
-        run = subprocess.run([sys.executable, ROOT / "benchmarks" / f"{name}.py", "--short"], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        run = subprocess.run(
+            [sys.executable, ROOT / "benchmarks" / f"{name}.py", "--short"], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        )
         took[name] = time.perf_counter() - start
         print(run.stdout, flush=True)
         if run.returncode:

@@ -1,6 +1,6 @@
 """How cost grows: with the images, the classes and the batch; seconds beside memory.
 
-Each point runs in a fresh process: a teacher's bank is filled, saved and loaded again, then a student is distilled
+Each point runs in a fresh process: a teacher's bank is filled, written and read again, then a student is distilled
 for some steps. The students of the alpha-temperature map have a benchmark of their own, many_students.py.
 
     python benchmarks/growth.py [--short]
@@ -44,9 +44,9 @@ def point(images: int, classes: int, batch: int) -> dict:
     answers = bank.fill(teacher, dataset)
     marks.append(time.perf_counter())
     with tempfile.TemporaryDirectory() as folder:
-        bank.save(answers, path := Path(folder) / "bank.safetensors")
+        bank.write(answers, path := Path(folder) / "bank.safetensors")
         size = path.stat().st_size
-        answers = bank.load(path, dataset)
+        answers = bank.read(path, dataset)
     marks.append(time.perf_counter())
     run = distil(student, dataset, Knobs(), teacher=answers, steps=STEPS + 5, batch_size=batch)
     for _ in range(5):
@@ -81,14 +81,21 @@ def main() -> None:
         for axis, values in AXES.items():
             for value in values:
                 asked = json.dumps(BASE | {axis: value})
-                run = subprocess.run([sys.executable, __file__, "--point", asked], capture_output=True, text=True, check=True)
+                run = subprocess.run(
+                    [sys.executable, __file__, "--point", asked], capture_output=True, text=True, check=True
+                )
                 rows.append({"axis": axis, "value": value} | json.loads(run.stdout.splitlines()[-1]))
                 row = rows[-1]
-                print(f"{axis:8}{value:7,}{row['fill_seconds']:9.2f}{row['save_and_load_seconds']:13.3f}"
-                      f"{row['bank_bytes'] / 1e6:9.2f}{1e3 * row['seconds_per_step']:11.2f}{row['megabytes']:9.0f}", flush=True)
+                print(
+                    f"{axis:8}{value:7,}{row['fill_seconds']:9.2f}{row['save_and_load_seconds']:13.3f}"
+                    f"{row['bank_bytes'] / 1e6:9.2f}{1e3 * row['seconds_per_step']:11.2f}{row['megabytes']:9.0f}",
+                    flush=True,
+                )
     figures = {}
     for axis, values in AXES.items():
-        few, many = ([row for row in rows if (row["axis"], row["value"]) == (axis, value)] for value in (values[0], values[-1]))
+        few, many = (
+            [row for row in rows if (row["axis"], row["value"]) == (axis, value)] for value in (values[0], values[-1])
+        )
         for name in ("fill_seconds", "seconds_per_step", "megabytes"):
             what = f"{values[-1] // values[0]} times the {axis}: {name.replace('_', ' ')}"
             figures[what] = figure([b[name] / a[name] for a, b in zip(few, many)], "times")

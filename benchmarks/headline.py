@@ -15,7 +15,7 @@ import time
 from provenance import ROOT, write
 
 FIRST, SEEDS, MISSING_SEEDS = 20, 10, 3
-PANELS = ("live.", "steer.panel", "run.wait")
+PANELS = ("panels.", "run.wait")
 
 
 def lesson(seeds: int, notebook: str = "03_distil_a_student", **parameters) -> dict:
@@ -47,22 +47,23 @@ def main() -> None:
         for temperature, recalls in missing.items():
             for digit in range(10):
                 recalls[digit].append(space["without"](digit, temperature)["distilled"][digit])
-    rows = ("mean", "low", "high", "wins")
     data = {
         "seeds": list(range(FIRST, FIRST + seeds)),
         "accuracy_percent": {"alone": space["alone"], "distilled": space["distilled"]},
         "figures": {
             f"{name}: gain over the student alone":
                 {"median": mean, "lowest": low, "highest": high, "unit": "points, mean and 95% interval", "goal": None}
-            for name, (mean, low, high, _) in space["gains"].items()
+            for name, (mean, low, high, *_) in space["gains"].items()
         },
-        "gains_points": {name: dict(zip(rows, gain)) for name, gain in space["gains"].items()},
-        "limits_points": {name: dict(zip(rows, gain)) for name, gain in space["limits"].items()},
+        "gains_points": {name: gain._asdict() for name, gain in space["gains"].items()},
+        "limits_points": {name: gain._asdict() for name, gain in space["limits"].items()},
         "missing_digit_recall": {f"T={t:g}": recalls for t, recalls in missing.items()},
         "seconds": time.perf_counter() - start,
     }
     for name, gain in (data["gains_points"] | data["limits_points"]).items():
-        print(f"{name:28} {gain['mean']:+6.2f} [{gain['low']:+5.1f}, {gain['high']:+5.1f}]  wins {gain['wins']}/{seeds}")
+        print(
+            f"{name:28} {gain['mean']:+6.2f} [{gain['low']:+5.1f}, {gain['high']:+5.1f}]  wins {gain['wins']}/{seeds}"
+        )
     for name, recalls in data["missing_digit_recall"].items():
         print(f"missing digit, {name}:", *(f"{digit}: {sum(r) / len(r):.0%}" for digit, r in enumerate(recalls)))
     print(write("headline", data))

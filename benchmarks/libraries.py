@@ -39,7 +39,9 @@ def tutorial(teacher, student, batches):
             student_logits = student(inputs)
             soft_targets = nn.functional.softmax(teacher_logits / TEMPERATURE, dim=-1)
             soft_prob = nn.functional.log_softmax(student_logits / TEMPERATURE, dim=-1)
-            soft_targets_loss = torch.sum(soft_targets * (soft_targets.log() - soft_prob)) / soft_prob.size()[0] * (TEMPERATURE**2)
+            soft_targets_loss = (
+                torch.sum(soft_targets * (soft_targets.log() - soft_prob)) / soft_prob.size()[0] * (TEMPERATURE**2)
+            )
             label_loss = ce_loss(student_logits, labels)
             loss = ALPHA * soft_targets_loss + (1 - ALPHA) * label_loss
             loss.backward()
@@ -84,24 +86,26 @@ def main() -> None:
     parser.add_argument("--short", action="store_true", help="20 steps each in place of 200")
     short = parser.parse_args().short
     torch.set_num_threads(1)
+    devices.huge_pages()
     glyphs = data.load("glyphs", train=6000, test=100)
     pictures = TensorDataset(glyphs.normalize(glyphs.train.images), glyphs.train.labels)
     figures, rates = {}, {}
     rounds = 2 if short else 5
     for pair in ("tutorial", "article"):
         def build(role: str) -> nn.Module:
-            torch.manual_seed(0)
-            return models.build(f"{pair}-{role}", glyphs.shape, 10)
+            return models.build(f"{pair}-{role}", glyphs.shape, 10, seed=0)
 
         def ours(teacher, **settings):
             options = dict(steps=10**9, batch_size=BATCH, optimizer=torch.optim.Adam, **settings)
             knobs = Knobs(ALPHA, TEMPERATURE, 1e-3)
-            return distil(build("student"), glyphs, knobs, teacher=teacher, schedule=lambda step, steps: 1.0, **options)
+            return distil(build("student"), glyphs, lambda step: knobs, teacher=teacher, **options)
 
         teacher = build("teacher")
         loops = {
             "torchdistill": torchdistill(build("teacher"), build("student"), pictures),
-            "tutorial's loop": tutorial(teacher, build("student"), DataLoader(pictures, BATCH, shuffle=True, drop_last=True)),
+            "tutorial's loop": tutorial(
+                teacher, build("student"), DataLoader(pictures, BATCH, shuffle=True, drop_last=True)
+            ),
             "kdlab, live teacher, plain float32": ours(teacher, settings=devices.Settings()),
             "kdlab": ours(bank.fill(teacher, glyphs)),
         }
@@ -114,7 +118,12 @@ def main() -> None:
             for other in list(loops)[:2]:
                 figures[f"{pair}, distil: {name} / {other}"] = ratio(found[name], found[other])
     show(figures)
-    print(write("libraries", {"batch": BATCH, "threads": 1, "steps": rounds * count, "figures": figures, "images_per_second": rates}))
+    print(
+        write(
+            "libraries",
+            {"batch": BATCH, "threads": 1, "steps": rounds * count, "figures": figures, "images_per_second": rates},
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import platform
 import re
 import subprocess
 import sys
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
@@ -42,7 +42,7 @@ def provenance() -> dict:
         "versions": versions,
         "commit": STARTED_FROM,
         "command": " ".join(["python", Path(os.path.relpath(script, ROOT)).as_posix(), *map(_without_a_path, options)]),
-        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
 

@@ -14,6 +14,7 @@ filling included.
 
 import argparse
 import functools
+from dataclasses import replace
 
 import torch
 from provenance import write
@@ -29,7 +30,10 @@ from kdlab.training import Knobs, distil
 
 EPOCHS, IMAGES = 10, 50_000  # the experiment of PyTorch's tutorial
 ALPHA, TEMPERATURE = 0.25, 2.0
-GOALS = {"tutorial": {"distil": 30, "end to end": 15, "teacher": 3}, "article": {"distil": 5, "end to end": 4, "teacher": 3.5}}
+GOALS = {
+    "tutorial": {"distil": 30, "end to end": 15, "teacher": 3},
+    "article": {"distil": 5, "end to end": 4, "teacher": 3.5},
+}
 
 
 class Pictures(TensorDataset):
@@ -43,7 +47,9 @@ class Pictures(TensorDataset):
 
 
 def to_tensor(dataset) -> transforms.Compose:
-    return transforms.Compose([transforms.ToTensor(), transforms.Normalize(dataset.mean.tolist(), dataset.std.tolist())])
+    return transforms.Compose(
+        [transforms.ToTensor(), transforms.Normalize(dataset.mean.tolist(), dataset.std.tolist())]
+    )
 
 
 def usual(model, dataset, teacher=None):
@@ -70,11 +76,10 @@ def usual(model, dataset, teacher=None):
 
 
 def ours(model, dataset, answers=None, **off):
-    """kdlab's loop, endless."""
-    settings = devices.fast(model, "cpu", **off)
-    knobs = Knobs(ALPHA if answers else 0.0, TEMPERATURE, 1e-3)
+    """kdlab's loop, endless, with some of its fast settings switched off."""
+    settings, knobs = replace(devices.fast(model, "cpu"), **off), Knobs(ALPHA if answers else 0.0, TEMPERATURE, 1e-3)
     options = dict(steps=10**9, batch_size=BATCH, settings=settings, optimizer=torch.optim.Adam)
-    return distil(model, dataset, knobs, teacher=answers, schedule=lambda step, steps: 1.0, **options)
+    return distil(model, dataset, lambda step: knobs, teacher=answers, **options)
 
 
 def steps(loop, count: int) -> int:
@@ -90,10 +95,11 @@ def main() -> None:
     given = parser.parse_args()
     short = given.short
     torch.set_num_threads(given.threads)
+    devices.huge_pages()
     glyphs = data.load("glyphs", train=6000, test=100)
     has_bf16 = devices.autocast_dtype("cpu") is not None
-    ways = {"kdlab": {}, **({"kdlab, float32": {"bf16": False}} if has_bf16 else {}),
-            "kdlab, every fast setting off": {"channels_last": False, "bf16": False, "fused": False}}
+    ways = {"kdlab": {}, **({"kdlab, float32": {"autocast": None}} if has_bf16 else {}),
+            "kdlab, every fast setting off": {"channels_last": False, "autocast": None, "fused": False}}
     figures, rates, hours = {}, {}, {}
     for pair in ("tutorial", "article"):
         build = functools.partial(_build, pair)
@@ -115,9 +121,13 @@ def main() -> None:
             for way in ways:
                 goal = GOALS[pair].get(task) if way == "kdlab" else None
                 figures[f"{pair}, {task}: {way} / usual"] = ratio(found[way], found["usual"], goal)
-        filling = in_turns({"fill": functools.partial(_fill, teacher, glyphs, 500 if pair == "tutorial" else 2000)}, 2 if short else 5)["fill"]
+        filling = in_turns(
+            {"fill": functools.partial(_fill, teacher, glyphs, 500 if pair == "tutorial" else 2000)}, 2 if short else 5
+        )["fill"]
         usual_seconds = [EPOCHS * IMAGES / rate for rate in rates[f"{pair}, distil"]["usual"]]
-        our_seconds = [IMAGES / fill + EPOCHS * IMAGES / rate for fill, rate in zip(filling, rates[f"{pair}, distil"]["kdlab"])]
+        our_seconds = [
+            IMAGES / fill + EPOCHS * IMAGES / rate for fill, rate in zip(filling, rates[f"{pair}, distil"]["kdlab"])
+        ]
         figures[f"{pair}, distil, {EPOCHS} epochs with the bank's filling: kdlab / usual"] = ratio(
             [1 / s for s in our_seconds], [1 / s for s in usual_seconds], GOALS[pair]["end to end"])
         hours[pair] = {way: _experiment(rates, pair, way, filling) for way in ("usual", "kdlab")}
@@ -132,8 +142,7 @@ def main() -> None:
 
 
 def _build(pair: str, role: str) -> torch.nn.Module:
-    torch.manual_seed(0)
-    return models.build(f"{pair}-{role}", (3, 32, 32), 10)
+    return models.build(f"{pair}-{role}", (3, 32, 32), 10, seed=0)
 
 
 def _fill(teacher, dataset, count: int) -> int:
@@ -142,7 +151,7 @@ def _fill(teacher, dataset, count: int) -> int:
 
 
 def _experiment(rates: dict, pair: str, way: str, filling: list[float]) -> list[float]:
-    """Seconds of a teacher, a student alone and a distilled student, ten epochs of 50,000 pictures each, a round each."""
+    """Seconds of a teacher, a student alone and a distilled one, ten epochs of 50,000 pictures each, a round each."""
     tasks = [rates[f"{pair}, {task}"][way] for task in ("teacher", "student alone", "distil")]
     fill = [IMAGES / rate if way == "kdlab" else 0.0 for rate in filling]
     return [sum(EPOCHS * IMAGES / rate for rate in rates) + extra for *rates, extra in zip(*tasks, fill)]

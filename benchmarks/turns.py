@@ -38,7 +38,13 @@ def ratio(faster: Sequence[float], slower: Sequence[float], goal: float | None =
 
 def figure(values: Sequence[float], unit: str, goal: float | None = None) -> dict:
     """A row of the table that `make bench` prints: median, lowest and highest of some rounds, the unit, the goal."""
-    return {"median": statistics.median(values), "lowest": min(values), "highest": max(values), "unit": unit, "goal": goal}
+    return {
+        "median": statistics.median(values),
+        "lowest": min(values),
+        "highest": max(values),
+        "unit": unit,
+        "goal": goal,
+    }
 
 
 def show(figures: dict[str, dict]) -> None:

@@ -38,6 +38,15 @@ class Split:
         return Split(self.images[indices], self.labels[indices])
 
 
+@dataclass(frozen=True)
+class Recipe:
+    """How views of images are drawn: shifts of up to `pad` pixels each way; with `flip`, every other one mirrored."""
+
+    seed: int
+    pad: int
+    flip: bool
+
+
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """A training split, a test split, the names of the classes, and how a training uses them.
@@ -55,7 +64,7 @@ class Dataset:
     std: Tensor | None = None
     mirrored: bool = False
     indices: Tensor | None = None
-    recipe: "Recipe | None" = None
+    recipe: Recipe | None = None
 
     def __post_init__(self) -> None:
         if self.test.images.shape[1:] != self.shape:
@@ -97,7 +106,7 @@ class Dataset:
         """The same data set, of which a training uses the images at `indices`, int64 (n,); None for all."""
         return replace(self, indices=indices)
 
-    def augmented(self, recipe: "int | Recipe" = 0) -> "Dataset":
+    def augmented(self, recipe: int | Recipe = 0) -> "Dataset":
         """The same data set, whose training images are shown in views made by a recipe.
 
         Args:
@@ -188,15 +197,6 @@ def batches(n: int, batch_size: int | None, *, seed: int, device: str | torch.de
             yield order[start : start + batch_size]
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """How views of images are drawn: shifts of up to `pad` pixels each way; with `flip`, every other one mirrored."""
-
-    seed: int
-    pad: int
-    flip: bool
-
-
 def augment(images: Tensor, recipe: Recipe, *, indices: Tensor, view: int) -> Tensor:
     """One view of each image: a crop of it, reflected at its borders, and mirrored or not.
 
@@ -204,8 +204,7 @@ def augment(images: Tensor, recipe: Recipe, *, indices: Tensor, view: int) -> Te
     be made again: the numbers are a hash of the three (C. Wellons 2018, "lowbias32").
 
     Args:
-        images: uint8 (n, channels, height, width).
-        recipe: its pad must be >= 0 and < height and width.
+        images: uint8 (n, channels, height, width), with height and width > recipe.pad >= 0.
         indices: int64 (n,), the places of the images in their split.
         view: the number of the view, >= 0.
 

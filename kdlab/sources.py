@@ -203,7 +203,8 @@ def _cached_images(cache: Path, paths: list[Path], size: int) -> Tensor:
     try:
         write_whole("cache", cache, save({"images": images, "digest": _digest(images)}))
     except (OSError, SafetensorError) as error:  # a full disk must not cost the images that are already read
-        warnings.warn(f"the images are loaded, but not cached at {cache} ({error}); the next load reads them again")
+        said = f"the images are loaded, but not cached at {cache} ({error}); the next load reads them again"
+        warnings.warn(said, stacklevel=4)
     return images
 
 

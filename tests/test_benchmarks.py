@@ -44,7 +44,9 @@ def test_the_tutorials_loop_starts_at_kdlabs_loss(glyphs):
     assert next(run) == pytest.approx(first_loss(glyphs), rel=1e-4)
 
 
-@pytest.mark.skipif(not importlib.util.find_spec("torchdistill"), reason="torchdistill is not installed: pip install -e .[bench]")
+@pytest.mark.skipif(
+    not importlib.util.find_spec("torchdistill"), reason="torchdistill is not installed: pip install -e .[bench]"
+)
 def test_torchdistill_starts_at_kdlabs_loss(glyphs):
     pictures = torch.utils.data.TensorDataset(glyphs.normalize(glyphs.train.images), glyphs.train.labels)
     run = libraries.torchdistill(network("teacher"), network("student"), pictures)

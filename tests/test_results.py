@@ -51,6 +51,10 @@ def test_readme_quotes_cifar10_as_recorded(recipe):
         assert numbers in readme.replace(" points [", " ["), numbers
 
 
+def spread(found):
+    return "{median:.1f} [{lowest:.1f}, {highest:.1f}]".format(**found)
+
+
 def test_readme_quotes_the_benchmarks_as_recorded():
     readme = (ROOT / "README.md").read_text()
     one, two, many = (json.loads(next(ROOT.glob(f"results/{name}-amd-*.json")).read_text())
@@ -58,11 +62,12 @@ def test_readme_quotes_the_benchmarks_as_recorded():
     table = [line for line in readme.splitlines() if line.startswith("|")]
     start = next(i for i, line in enumerate(table) if "times as fast as the usual loop" in line)
     tasks = ["distil", "distil, 10 epochs with the bank's filling", "teacher"]
-    for line, (pair, task) in zip(table[start + 2 :], [(pair, task) for pair in ("tutorial", "article") for task in tasks], strict=False):
+    rows = [(pair, task) for pair in ("tutorial", "article") for task in tasks]
+    for line, (pair, task) in zip(table[start + 2 :], rows, strict=False):
         assert line.startswith("| ..." if task != "distil" else f"| the {pair}'s pair: distilling"), line
         for record in (one, two):
             found = record["figures"][f"{pair}, {task}: kdlab / usual"]
-            assert "{median:.1f} [{lowest:.1f}, {highest:.1f}]".format(**found) in line, (line, found)
+            assert spread(found) in line, (line, found)
     bench = json.loads(next(ROOT.glob("results/bench-amd-*.json")).read_text())["figures"]
     first, second = (bench[f"tutorial, {task}: kdlab / usual"]["median"] for task in tasks[:2])
     assert f"gave {first:.1f} and {second:.1f} for the first two rows" in readme
@@ -71,12 +76,13 @@ def test_readme_quotes_the_benchmarks_as_recorded():
 
 
 def test_readme_quotes_the_whole_experiment_as_recorded():
-    ours, usual = (json.loads(next(ROOT.glob(f"results/{name}-tutorial-*.json")).read_text()) for name in ("cifar10", "cifar10_usual"))
+    ours, usual = (json.loads(next(ROOT.glob(f"results/{name}-tutorial-*.json")).read_text())
+                   for name in ("cifar10", "cifar10_usual"))
     readme = re.sub(r"\s+", " ", (ROOT / "README.md").read_text())
     whole = {way: seconds / 60 for way, seconds in usual["computed_seconds_of_the_whole"].items()}
-    ratio = "{median:.1f} [{lowest:.1f}, {highest:.1f}]".format(**usual["figures"]["the whole experiment: kdlab / usual"])
+    ratio = spread(usual["figures"]["the whole experiment: kdlab / usual"])
     assert f"{whole['kdlab']:.0f} minutes in place of {whole['usual']:.0f}, {ratio} times as fast" in readme
-    distilled = "{median:.1f} [{lowest:.1f}, {highest:.1f}]".format(**usual["figures"]["distilled, the bank's filling counted: kdlab / usual"])
+    distilled = spread(usual["figures"]["distilled, the bank's filling counted: kdlab / usual"])
     assert f"the distilled student alone, its bank included, {distilled} times" in readme
     for name, mean in {name: sum(found) / len(found) for name, found in ours["accuracy_percent"].items()}.items():
         assert f"{mean:.1f} {'alone' if name == 'alone' else 'distilled'}" in readme

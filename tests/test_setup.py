@@ -1,5 +1,6 @@
 """The set-up files agree with each other: one list of dependencies, tested versions within its bounds, two commands."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -95,3 +96,64 @@ def test_torch_and_torchvision_come_in_one_command_from_the_chosen_index(tmp_pat
     assert expected in "".join(first)
     assert "ran -m pip --disable-pip-version-check install -c constraints.txt -e .[test]" in done.stdout
     assert (tmp_path / ".venv" / "installed").exists()
+
+
+def chain(folder, target, fails=""):
+    """Runs a target in a copy where all that is installed says what it was asked, and fails where it reads a word."""
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, folder)
+    (folder / "notebooks").symlink_to(ROOT / "notebooks")
+    (folder / ".venv" / "bin").mkdir(parents=True)
+    for name in ("python", "lint-imports"):
+        program = folder / ".venv" / "bin" / name
+        program.write_text(f'#!/bin/sh\necho "ran $*"\ncase "$*" in *"{fails or "nothing at all"}"*) exit 3; esac\n')
+        program.chmod(0o755)
+    (folder / ".venv" / "installed").touch()
+    command = ["make", "--no-print-directory", target]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+
+
+def steps(done):
+    return [line.split()[1].rstrip(":") for line in done.stdout.splitlines() if line.startswith("=== ")]
+
+
+CHAIN = ["test-lint", "test-unit", "test-browser", "test-runtimes", "test-parameters", "test-outputs"]
+
+
+@needs_make
+def test_make_test_says_what_each_step_took_the_cheap_and_telling_ones_first(tmp_path):
+    done = chain(tmp_path, "test")
+    assert done.returncode == 0, done.stderr
+    assert steps(done) == CHAIN
+    assert re.search(r"^=== test-lint: \d+ s$", done.stdout, re.M)
+
+
+@needs_make
+@pytest.mark.parametrize("fails, ran", [("ruff", 1), ("pytest tests/browser", 3), ("--nbval", 6)])
+def test_a_step_that_fails_ends_the_chain(tmp_path, fails, ran):
+    done = chain(tmp_path, "test", fails)
+    assert done.returncode != 0
+    assert steps(done) == CHAIN[:ran]
+
+
+@needs_make
+def test_every_test_is_in_one_step(tmp_path):
+    ran = chain(tmp_path, "test").stdout.splitlines()
+    asked = [line.split() for line in ran if line.startswith("ran -m pytest")]
+    [unit] = [words for words in asked if "tests" in words]
+    left_out = {after for word, after in zip(unit, unit[1:], strict=False) if word == "--ignore"}
+    others = [word for words in asked if words is not unit for word in words]
+    others = [word for word in others if re.fullmatch(r"tests/[\w/]+(\.py)?", word)]
+    assert sorted(left_out) == sorted(others)
+    assert all((ROOT / path).exists() for path in left_out)
+    assert {word for words in asked for word in words if word.endswith(".ipynb")} == {
+        f"notebooks/{path.name}" for path in (ROOT / "notebooks").glob("*.ipynb")
+    }
+
+
+@needs_make
+def test_make_test_quick_lints_and_leaves_out_what_is_slow(tmp_path):
+    done = chain(tmp_path, "test-quick")
+    ran = [line for line in done.stdout.splitlines() if line.startswith("ran ")]
+    assert ran[0] == "ran -m ruff check ." and ran[-1].endswith("-m not slow")
+    assert "--ignore tests/browser --ignore tests/workbook/runtimes" in ran[-1]

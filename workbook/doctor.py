@@ -34,7 +34,7 @@ def environment() -> None:
 
     print(f"Python {platform.python_version()}, torch {torch.__version__}, kdlab {__version__}")
     print("Devices: " + "; ".join(f"{name} ({devices.describe(name)})" for name in devices.available()))
-    print(f"CPU threads in torch: {torch.get_num_threads()} of {os.cpu_count()} cores")
+    print(f"CPU threads in torch: {torch.get_num_threads()} of {devices.cores()} cores")
 
 
 def examine() -> list[Line]:
@@ -78,7 +78,7 @@ def report() -> int:
 
 
 def _packages(wanted: list) -> list[Line]:
-    """One line for all packages that fit, one for each that does not; an extra other than lab is optional, in one line."""
+    """One line for all packages that fit, one for each that does not; an extra other than lab is optional, one line."""
     fitting, others, seen = [], [], {"kdlab"}
     for extra in ("", "lab", *sorted({*metadata.metadata("kdlab").get_all("Provides-Extra", [])} - {"lab"})):
         absent, optional = [], extra not in ("", "lab")
@@ -124,7 +124,7 @@ def _torch(mismatch: str) -> list[Line]:
     if len(lines) == 1 and _driver():
         advice = "make clean lab TORCH_INDEX=pypi; the lesson also runs on the CPU"
         lines.append(("optional", f"an NVIDIA GPU is here, and torch {torch.__version__} cannot use it", advice))
-    lines.append(("ok", f"{torch.get_num_threads()} CPU threads in torch, {os.cpu_count()} cores", ""))
+    lines.append(("ok", f"{torch.get_num_threads()} CPU threads in torch, {devices.cores()} cores", ""))
     lines.append(("ok", "data: digits and glyphs (nothing to download), folder:PATH for your own images", ""))
     kept = (data.cache_dir() / "cifar-10-batches-py").is_dir()  # torchvision names it
     cache = str(data.cache_dir()).replace(str(Path.home()), "~")  # the report may stand in a committed notebook

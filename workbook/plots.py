@@ -131,7 +131,8 @@ def bars(
     ax, width = axes[-1], 0.8 / len(shares)
     for i, (name, values) in enumerate(shares.items()):
         at = [c - 0.4 + width * (i + 0.5) for c in range(len(classes))]
-        ax.bar(at, values, width, label=name, color=COLORS[i % 7], hatch=("", "//", "..", "xx")[i % 4], edgecolor="white")
+        style = dict(color=COLORS[i % 7], hatch=("", "//", "..", "xx")[i % 4], edgecolor="white")
+        ax.bar(at, values, width, label=name, **style)
     ax.set_xticks(range(len(classes)), classes, **_LETTERS)
     ax.set(title=title, xlabel=xlabel, ylabel=ylabel, ylim=(0, top))
     ax.grid(axis="x", visible=False)
@@ -141,7 +142,9 @@ def bars(
 
 
 @styled
-def matrix(values: Tensor, rows: Sequence[str], columns: Sequence[str], *, title: str, xlabel: str, ylabel: str) -> Figure:
+def matrix(
+    values: Tensor, rows: Sequence[str], columns: Sequence[str], *, title: str, xlabel: str, ylabel: str
+) -> Figure:
     """A table of probabilities, or of means with their intervals, as shades, with the figures in the cells.
 
     Args:
@@ -192,9 +195,8 @@ def intervals(results: Mapping[str, tuple[float, float, float]], *, title: str, 
         ax.plot([low, high], [i, i], color=color, solid_capstyle="butt")
         fill = "white" if low <= 0 <= high else color
         ax.plot(mean, i, marker="o", markersize=9, color=color, markerfacecolor=fill, markeredgewidth=2)
-        ax.annotate(
-            f"{mean:+.1f}".replace("-", "−"), (mean, i), (0, 9), textcoords="offset points", ha="center", fontsize=11, bbox=CLEAR
-        )
+        place = dict(xytext=(0, 9), textcoords="offset points", ha="center", fontsize=11, bbox=CLEAR)
+        ax.annotate(f"{mean:+.1f}".replace("-", "−"), (mean, i), **place)
     ax.axvline(0, color="black", linewidth=1)
     ax.set_yticks(range(len(results)), results)
     ax.set_ylim(len(results) - 0.5, -0.8)
@@ -203,7 +205,9 @@ def intervals(results: Mapping[str, tuple[float, float, float]], *, title: str, 
 
 
 @styled
-def pairs(before: Sequence[float], after: Sequence[float], names: tuple[str, str], *, title: str, ylabel: str) -> Figure:
+def pairs(
+    before: Sequence[float], after: Sequence[float], names: tuple[str, str], *, title: str, ylabel: str
+) -> Figure:
     """One line for each paired seed, from its first figure to its second.
 
     Args:

@@ -1,4 +1,4 @@
-"""The lesson's recipe: its teacher and its student, built from a seed and trained, with the numbers that notebook 03 explains.
+"""The lesson's recipe: its teacher and its student, built from a seed and trained, as notebooks 00 and 03 do it.
 
 Everything else about a training is said where it is used, through `options`, which are those of kdlab.training.
 """
@@ -36,7 +36,7 @@ def student(
     dataset: Dataset, seed: int = 0, teacher: nn.Module | Bank | None = None, knobs: Knobs = Knobs(), *,
     name: str = "mlp-32", steps: int = 300, **options,
 ) -> nn.Module:
-    """A student, distilled at alpha = 1 and T = 4 where nothing else is said; without a teacher it has the labels alone.
+    """A student, distilled at alpha = 1 and T = 4 where nothing else is said; without a teacher it has labels alone.
 
     Args:
         dataset: usually `digits.only(torch.arange(50))`: the lesson's student sees few images.

@@ -1,5 +1,7 @@
 """Runs the notebooks without a browser: executed copies with an HTML page of each, or fresh outputs in place.
 
+Two run at a time. One that measures time says so itself, by the tag `measures` on its parameters cell, and runs alone.
+
 What a notebook teaches and checks stays in the notebook; here are only running, saving and the verdict.
 """
 
@@ -15,6 +17,7 @@ import re
 import sys
 import textwrap
 import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -46,10 +49,21 @@ class ThisPython(AsyncKernelManager):
 
 def parameters_of(notebook: Path) -> list[str]:
     """Names assigned in the cell tagged `parameters`, in their order; none where there is no such cell."""
-    cells = nbformat.read(notebook, 4).cells
-    source = next((cell.source for cell in cells if "parameters" in cell.metadata.get("tags", [])), "")
-    assigned = [node for node in ast.parse(source).body if isinstance(node, ast.Assign | ast.AnnAssign)]
+    cell = _parameters_cell(notebook)
+    assigned = ast.parse(cell.source).body if cell else []
+    assigned = [node for node in assigned if isinstance(node, ast.Assign | ast.AnnAssign)]
     return [name.id for node in assigned for name in getattr(node, "targets", None) or [node.target]]
+
+
+def measures(notebook: Path) -> bool:
+    """Whether the notebook measures time, so that nothing may run beside it: a tag on its parameters cell says so."""
+    cell = _parameters_cell(notebook)
+    return cell is not None and "measures" in cell.metadata.tags
+
+
+def _parameters_cell(notebook: Path) -> nbformat.NotebookNode | None:
+    cells = nbformat.read(notebook, 4).cells
+    return next((cell for cell in cells if "parameters" in cell.metadata.get("tags", [])), None)
 
 
 def execute(notebook: Path, folder: Path, parameters: dict) -> None:
@@ -126,9 +140,10 @@ def main(argv: list[str] | None = None) -> int:
                         help="a value for the parameters cell; every notebook that runs must have that name")
     parser.add_argument("--output", type=Path, default=Path("build"), help="folder for copies and pages (build)")
     parser.add_argument("--in-place", action="store_true", help="write the outputs into the notebooks themselves")
-    parser.add_argument("--jobs", type=int, default=1, help="notebooks at a time (1, so that none disturbs another's clock)")
+    parser.add_argument("--jobs", type=int, default=2,
+                        help="notebooks at a time (2); one that measures time runs alone whatever it is")
     given = parser.parse_args(argv)
-    notebooks = given.notebooks or sorted(Path("notebooks").glob("*.ipynb"))
+    notebooks = list(dict.fromkeys(given.notebooks)) or sorted(Path("notebooks").glob("*.ipynb"))
     if not notebooks:
         parser.error("no notebook named, and none in notebooks/: run this in the repository, or name a notebook")
     if given.jobs < 1:
@@ -148,18 +163,30 @@ def main(argv: list[str] | None = None) -> int:
     if not given.in_place:
         given.output.mkdir(parents=True, exist_ok=True)
     attempt = functools.partial(_attempt, folder=None if given.in_place else given.output, parameters=parameters)
-    results = []
-    with ProcessPoolExecutor(given.jobs) if given.jobs > 1 else contextlib.nullcontext() as pool:
-        for notebook, (seconds, verdict) in zip(notebooks, (pool.map if pool else map)(attempt, notebooks)):
-            results.append((notebook.name, seconds, verdict))
-            print(f"[{len(results)}/{len(notebooks)}] {notebook.name}: {verdict}, {seconds:.1f} s", flush=True)
-    width = max(len(name) for name, _, _ in results)
+    results, begun = {}, time.perf_counter()
+    for notebook, seconds, verdict in _in_turns(attempt, notebooks, given.jobs):
+        results[notebook] = seconds, verdict
+        print(f"[{len(results)}/{len(notebooks)}] {notebook.name}: {verdict}, {seconds:.1f} s", flush=True)
+    width = max(len(notebook.name) for notebook in notebooks)
     print(f"\n{'notebook':{width}}  seconds  verdict")
-    for name, seconds, verdict in results:
-        print(f"{name:{width}}  {seconds:7.1f}  {verdict}")
+    for notebook in notebooks:
+        seconds, verdict = results[notebook]
+        print(f"{notebook.name:{width}}  {seconds:7.1f}  {verdict}")
+    print(f"{'in all':{width}}  {time.perf_counter() - begun:7.1f}")
     if not given.in_place:
         print(f"Executed copies and pages: {given.output}/")
-    return 0 if all(verdict == "passed" for _, _, verdict in results) else 1
+    return 0 if all(verdict == "passed" for _, verdict in results.values()) else 1
+
+
+def _in_turns(attempt: Callable, notebooks: list[Path], jobs: int) -> Iterator[tuple[Path, float, str]]:
+    """First those that share the cores; the pool is gone before one that measures starts."""
+    alone = [notebook for notebook in notebooks if jobs == 1 or measures(notebook)]
+    shared = [notebook for notebook in notebooks if notebook not in alone]
+    with ProcessPoolExecutor(jobs) if len(shared) > 1 else contextlib.nullcontext() as pool:
+        for notebook, result in zip(shared, (pool.map if pool else map)(attempt, shared), strict=True):
+            yield notebook, *result
+    for notebook in alone:
+        yield notebook, *attempt(notebook)
 
 
 def _attempt(notebook: Path, folder: Path | None, parameters: dict) -> tuple[float, str]:
@@ -174,9 +201,14 @@ def _attempt(notebook: Path, folder: Path | None, parameters: dict) -> tuple[flo
 def _value(text: str) -> object:
     """A Python literal where it is one (4, 0.5, True, [1, 2]), else the text itself."""
     try:
-        return ast.literal_eval(text)
+        return _listed(ast.literal_eval(text))
     except (ValueError, SyntaxError):
         return text
+
+
+def _listed(value: object) -> object:
+    """The same with lists in place of tuples, which papermill would hand on as text."""
+    return [_listed(part) for part in value] if isinstance(value, list | tuple) else value
 
 
 def _reason(error: Exception) -> str:

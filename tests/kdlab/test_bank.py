@@ -110,7 +110,9 @@ def test_filling_with_views_asks_the_teacher_about_the_same_images_that_augment_
 
 def test_filling_in_parts_gives_each_image_its_own_view():
     digits = data.load("digits")  # 797 test and 1,000 training images
-    many = replace(digits, train=Split(digits.train.images.repeat(3, 1, 1, 1)[:2500], digits.train.labels.repeat(3)[:2500]))
+    many = replace(
+        digits, train=Split(digits.train.images.repeat(3, 1, 1, 1)[:2500], digits.train.labels.repeat(3)[:2500])
+    )
     whole = data.augment(many.train.images, RECIPE, indices=torch.arange(2500), view=0)
     teacher = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
     filled = banks.fill(teacher, many.augmented(RECIPE), views=1)

@@ -76,12 +76,17 @@ def test_fast_settings_follow_the_model_and_say_why():
 
 def test_bfloat16_is_for_hardware_that_computes_in_it(monkeypatch):
     model = nn.Conv2d(3, 4, 3)
-    for dtype, said in ((torch.bfloat16, "bf16: on, cpu computes"), (None, "bf16: off, the hardware would only imitate it")):
+    for dtype, said in (
+        (torch.bfloat16, "bf16: on, cpu computes"),
+        (None, "bf16: off, the hardware would only imitate it"),
+    ):
         monkeypatch.setattr(devices, "autocast_dtype", lambda device, dtype=dtype: dtype)
         assert devices.fast(model, "cpu").autocast == dtype and devices.fast(model, "cpu").reasons[1].startswith(said)
 
 
-@pytest.mark.parametrize("quota, cores", [("100000 100000", 1), ("250000 100000", 2), ("50000 100000", 1), ("max 100000", None)])
+@pytest.mark.parametrize(
+    "quota, cores", [("100000 100000", 1), ("250000 100000", 2), ("50000 100000", 1), ("max 100000", None)]
+)
 def test_cores_are_those_that_the_affinity_and_the_containers_quota_leave(monkeypatch, tmp_path, quota, cores):
     if not hasattr(os, "sched_getaffinity"):
         pytest.skip("this system has no affinity")
@@ -96,7 +101,10 @@ def test_cores_are_those_that_the_affinity_and_the_containers_quota_leave(monkey
 
 
 def test_importing_kdlab_changes_nothing_in_the_process():
-    code = "import os; before = dict(os.environ); import kdlab; [getattr(kdlab, name) for name in kdlab.__all__]; assert before == dict(os.environ)"
+    code = (
+        "import os; before = dict(os.environ); import kdlab; [getattr(kdlab, name) for name in kdlab.__all__]; "
+        "assert before == dict(os.environ)"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
@@ -106,12 +114,17 @@ def test_large_tensors_lie_in_huge_pages_where_they_are_asked_for_and_not_switch
     if not pages.exists() or "[madvise]" not in pages.read_text():
         pytest.skip("this kernel gives huge pages to everyone or to no one")
     code = (
-        "import resource, torch; from kdlab import devices; devices.huge_pages(); faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt; "
+        "import resource, torch; from kdlab import devices; devices.huge_pages(); "
+        "faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt; "
         "before = faults(); torch.ones(32_000_000); print(faults() - before)"
     )
     found = {}
     for value in ("1", "0", None):
         environment = {name: text for name, text in os.environ.items() if name != "THP_MEM_ALLOC_ENABLE"}
         environment |= {} if value is None else {"THP_MEM_ALLOC_ENABLE": value}
-        found[value] = int(subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True).stdout)
+        found[value] = int(
+            subprocess.run(
+                [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+            ).stdout
+        )
     assert found["0"] > 30_000 and max(found["1"], found[None]) < 10_000, found  # 128 MB are 31,250 pages of 4 kB

@@ -6,10 +6,10 @@ import io
 import pickle
 import shutil
 import tarfile
-from pathlib import Path
 import threading
 import warnings
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import numpy as np
 import pytest

@@ -228,7 +228,9 @@ def test_a_fast_setting_costs_no_accuracy_that_paired_seeds_could_show(glyphs, p
 def test_a_bank_filled_in_bfloat16_teaches_as_well(digits):
     teacher = models.build("mlp-64", digits.shape, 10, seed=0)
     finish(train(teacher, digits, steps=100, batch_size=64, lr=1e-2))
-    whole, rough = (bank.fill(teacher, digits, settings=settings) for settings in (devices.Settings(), FAST["bfloat16"]))
+    whole, rough = (
+        bank.fill(teacher, digits, settings=settings) for settings in (devices.Settings(), FAST["bfloat16"])
+    )
     assert 0 < (whole.logits - rough.logits).abs().max() < 0.1 * whole.logits.std()
 
     def accuracy(answers, seed):
@@ -321,7 +323,11 @@ def test_augmented_training_shows_views_of_the_usual_recipe_and_of_its_seed(digi
         (0, 0, "a bank of the plain images cannot answer for augmented ones; fill one with views, or pass the teacher"),
         (0, RECIPE, "a bank of the plain images cannot answer for augmented ones"),
         (2, None, "this bank holds the logits of augmented views; train on dataset.augmented(bank.recipe)"),
-        (2, 0, "the bank's views were made with seed 9 in place of 0; train on dataset.augmented(bank.recipe), or fill it again"),
+        (
+            2,
+            0,
+            "the bank's views were made with seed 9 in place of 0; train on dataset.augmented(bank.recipe), or fill",
+        ),
         (2, Recipe(9, 2, True), "made with pad 1 in place of 2, flip False in place of True; train on"),
     ],
 )
@@ -446,7 +452,10 @@ def test_a_method_is_any_callable_with_named_losses_and_a_module_brings_its_para
 
         def forward(self, student, batch, targets, knobs):
             hidden = create_feature_extractor(student, ["2"])(batch.images)["2"]
-            hint, hard = F.mse_loss(self.regressor(hidden), targets["2"]), F.cross_entropy(student(batch.images), batch.labels)
+            hint, hard = (
+                F.mse_loss(self.regressor(hidden), targets["2"]),
+                F.cross_entropy(student(batch.images), batch.labels),
+            )
             return {"loss": knobs.alpha * hint + (1 - knobs.alpha) * hard, "hint": hint, "hard": hard}
 
     torch.manual_seed(0)
@@ -467,8 +476,17 @@ def test_a_method_is_shown_the_images_labels_and_places_of_its_batch(digits, tea
         return losses.logits(student, batch, targets, knobs)
 
     chosen = torch.arange(700, 750)
-    finish(distil(student(digits), digits.only(chosen), Knobs(), teacher=bank.fill(teacher, digits), steps=6, batch_size=16,
-                  method=method))
+    finish(
+        distil(
+            student(digits),
+            digits.only(chosen),
+            Knobs(),
+            teacher=bank.fill(teacher, digits),
+            steps=6,
+            batch_size=16,
+            method=method,
+        )
+    )
     for batch, targets in seen:
         assert set(batch.indices.tolist()) <= set(chosen.tolist())
         assert torch.equal(batch.labels, digits.train.labels[batch.indices])
@@ -483,7 +501,9 @@ def test_label_smoothing_and_another_optimizer_are_arguments_of_the_method_and_t
     finish(distil(ours, digits.only(FEW), lambda number: Knobs(0.0, lr=0.1), steps=5, **options))
     optimizer = sgd(theirs.parameters(), lr=0.1)
     for _ in range(5):
-        loss = F.cross_entropy(theirs(digits.normalize(digits.train.images[:50])), digits.train.labels[:50], label_smoothing=0.1)
+        loss = F.cross_entropy(
+            theirs(digits.normalize(digits.train.images[:50])), digits.train.labels[:50], label_smoothing=0.1
+        )
         optimizer.zero_grad(), loss.backward(), optimizer.step()
     assert same(weights(ours), weights(theirs))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from well_formed import SOLUTION, notebook
+from well_formed import notebook
 
 from workbook import run as workbook
 

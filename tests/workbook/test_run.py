@@ -1,4 +1,6 @@
+import json
 import sys
+import tempfile
 
 import nbformat
 import pytest
@@ -36,17 +38,49 @@ def outputs(path):
     )
 
 
-def test_a_passed_parameter_changes_the_result(lesson, tmp_path, capsys):
-    build = tmp_path / "build"
-    assert workbook.main([str(lesson), "-p", "alpha", "0.5", "-p", "temperature", "8.0", "--output", str(build)]) == 0
-    assert "'4'" in outputs(build / lesson.name)
-    assert workbook.main([str(lesson), "-p", "alpha", "0.25", "--output", str(build)]) == 0
-    assert "'1'" in outputs(build / lesson.name)
-    assert "alpha" in workbook.parameters_of(lesson)
+def test_a_passed_parameter_changes_the_result_and_nothing_is_left_behind(lesson, tmp_path, capsys, monkeypatch):
+    build, scratch = tmp_path / "build", tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setenv("TMPDIR", str(scratch))
+    monkeypatch.setattr(tempfile, "tempdir", None)  # so that this process looks at TMPDIR again
+    assert workbook.main([str(lesson), "-p", "alpha", "0.25", "-p", "temperature", "8.0", "--output", str(build)]) == 0
+    assert "'2'" in outputs(build / lesson.name)  # 4 without them
     assert "[1/1] 00_lesson.ipynb: passed" in capsys.readouterr().out
+    assert list(scratch.iterdir()) == []
 
 
-@pytest.mark.parametrize("extra", [[], ["--in-place"], ["--jobs", "2"]])
+@pytest.mark.parametrize(
+    "text, value",
+    [("4", 4), ("True", True), ("recorded.json", "recorded.json"), ("[(8, 4), (16, 6)]", [[8, 4], [16, 6]])],
+)
+def test_a_value_is_a_literal_where_it_is_one_and_else_text(text, value):
+    assert workbook._value(text) == value
+
+
+def test_the_names_of_the_parameters_are_those_of_their_cell(lesson):
+    assert workbook.parameters_of(lesson) == ["seed", "alpha", "temperature", "dataset"]
+
+
+NAP = """import json, pathlib, time
+start = time.time(); time.sleep(0.5)
+pathlib.Path("{name}.json").write_text(json.dumps([start, time.time()]))"""
+
+
+def test_notebooks_that_measure_run_alone_and_after_the_others(tmp_path, capsys):
+    paths = [write(tmp_path / f"{name}.ipynb", NAP.format(name=name)) for name in ("a", "b", "c", "d")]
+    for path in paths[:2]:
+        node = nbformat.read(path, 4)
+        node.cells.insert(0, new_code_cell("seed = 0", metadata={"tags": ["parameters", "measures"]}))
+        nbformat.write(node, path)
+    assert [workbook.measures(path) for path in paths] == [True, True, False, False]
+    assert workbook.main([*map(str, paths), "--output", str(tmp_path / "build")]) == 0
+    times = {path.stem: json.loads(path.with_suffix(".json").read_text()) for path in paths}
+    assert max(times["c"][1], times["d"][1]) < times["a"][0] and times["a"][1] < times["b"][0]
+    out = capsys.readouterr().out
+    assert out.index("[3/4] a.ipynb") < out.index("notebook  seconds") < out.index("\na.ipynb") < out.index("\nd.ipynb")
+
+
+@pytest.mark.parametrize("extra", [["--jobs", "1"], ["--in-place"]])  # one at a time in this process; two at a time
 def test_one_failing_notebook_gives_1_and_the_others_still_run(tmp_path, capsys, extra):
     bad = write(tmp_path / "a_bad.ipynb", "1 / 0", "print('not reached')")
     good = write(tmp_path / "b_good.ipynb", "print('reached')")
@@ -98,11 +132,14 @@ def test_no_notebook_at_all_is_said(tmp_path, monkeypatch, capsys):
 
 
 def test_the_page_shows_the_picture_of_a_panel_and_waits_for_no_network(tmp_path):
-    path = write(tmp_path / "panel.ipynb", PANEL)
+    path = write(tmp_path / "panel.ipynb", PANEL, "import sys; print(sys.executable)")
     linked = nbformat.read(path, 4)
     linked.cells.append(new_markdown_cell("[next](01_next.ipynb#part) $x^2$"))
+    linked.metadata["kernelspec"] = {"name": "somebody-elses", "display_name": "gone", "language": "python"}
     nbformat.write(linked, path)
     assert workbook.main([str(path), "--output", str(tmp_path / "build")]) == 0
+    kernel = outputs(tmp_path / "build" / "panel.ipynb").splitlines()[-1]
+    assert kernel.endswith(sys.executable)  # the running Python, whatever kernel the notebook names
     page = (tmp_path / "build" / "panel.html").read_text()
     soup = BeautifulSoup(page, "html.parser")
     shown = soup.select_one(".jp-OutputArea-output")
@@ -111,15 +148,6 @@ def test_the_page_shows_the_picture_of_a_panel_and_waits_for_no_network(tmp_path
     fetched = [tag for tag in soup.select("script[src], link[href], img[src]") if "://" in str(tag)]
     assert [tag.has_attr("async") and "mathjax" in tag["src"] for tag in fetched] == [True]
     assert 'href="01_next.html#part"' in page
-
-
-def test_kernels_are_those_of_the_running_python(tmp_path):
-    path = write(tmp_path / "which.ipynb", "import sys; print(sys.executable)")
-    node = nbformat.read(path, 4)
-    node.metadata["kernelspec"] = {"name": "somebody-elses", "display_name": "gone", "language": "python"}
-    nbformat.write(node, path)
-    assert workbook.main([str(path), "--output", str(tmp_path / "build")]) == 0
-    assert outputs(tmp_path / "build" / "which.ipynb").strip() == sys.executable
 
 
 def test_in_place_gives_the_same_file_twice_and_keeps_only_tags_and_slides(lesson):
