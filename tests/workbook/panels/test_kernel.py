@@ -183,17 +183,6 @@ def test_a_front_end_that_appears_gets_the_pictures(person):
     assert len(seen["setup"][1][0]) == 3 * 64  # three pictures of 8 x 8
 
 
-def test_a_restart_leaves_nothing_behind(person):
-    person.press("start")
-    person.sees("run.state", "training")
-    person.manager.restart_kernel(now=False)
-    person.client.wait_for_ready(timeout=60)
-    assert person.cell("import threading; print([t.name for t in threading.enumerate() if 'kdlab' in t.name])") == "[]"
-    person.open()
-    person.press("start")
-    person.sees("run.state", "training")
-
-
 def test_interrupting_a_training_says_so_keeps_the_model_and_the_next_cell_works(person):
     person.cell("""
 from kdlab import training
