@@ -1,4 +1,4 @@
-"""The missing-digit panel in a browser: the recall rises while it trains, and ends on what the same functions give without one."""
+"""The missing-class panel in a browser: the recall rises while it trains, to what the headless run gives."""
 
 import base64
 import re
@@ -98,12 +98,13 @@ def test_the_recall_rises_before_the_classs_eyes_to_what_the_headless_run_gives(
     panel.says("finished after step 300")
     assert notebook.ask("(asked, ours())") == ([(8, 4.0)], [])
     headless = notebook.ask(f"bytes({HEADLESS}.picture.value)")
-    assert base64.b64decode(root.evaluate(PICTURE)) == headless  # the same curves and bars, the same title, to the pixel
+    assert base64.b64decode(root.evaluate(PICTURE)) == headless  # the same curves, bars and title, to the pixel
     notebook.photograph("missing-digit", ".kd-panel")
 
     last = notebook.ask("list(without(8, 4.0))[-1][1]")
     assert last["alone"][8] == 0 and last["distilled"][8] > 0.3
-    told = [re.search(r"after step (\d+): alone (\d+) %, distilled (\d+) %", alt) for alt in panel.page.evaluate("window.shown")]
+    said = re.compile(r"after step (\d+): alone (\d+) %, distilled (\d+) %")
+    told = [said.search(alt) for alt in panel.page.evaluate("window.shown")]
     steps, alone, distilled = zip(*(map(int, found.groups()) for found in told if found))
     assert len(set(steps)) >= 4 and list(steps) == sorted(steps) and set(alone) == {0}
     assert distilled[0] == 0 and len(set(distilled)) >= 4

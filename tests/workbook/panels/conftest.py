@@ -5,6 +5,7 @@ import time
 
 import pytest
 import torch
+from matplotlib.figure import Figure
 
 
 @pytest.fixture
@@ -39,3 +40,16 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def figures(monkeypatch):
+    """Every Figure that a panel draws, newest last."""
+    seen, save = [], Figure.savefig
+
+    def saved(self, *args, **kwargs):
+        seen.append(self)
+        return save(self, *args, **kwargs)
+
+    monkeypatch.setattr(Figure, "savefig", saved)
+    return seen

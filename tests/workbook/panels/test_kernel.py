@@ -193,7 +193,8 @@ training.finish(training.train(model, digits, steps=1))  # the first optimizer o
         time.sleep(0.5)
         person.manager.interrupt_kernel()
 
-    said = person.cell("history = training.finish(training.train(model, digits, steps=1_000_000, batch_size=64))", interrupt)
+    long = "history = training.finish(training.train(model, digits, steps=1_000_000, batch_size=64))"
+    said = person.cell(long, interrupt)
     assert said.startswith("stopped after step ") and said.endswith("; the model keeps that state")
     stopped, recorded = int(said.split()[3][:-1]), person.ask("len(history)")
     assert 0 < recorded and stopped - recorded in (0, 1)  # the last step may have been finished, and not yet recorded
