@@ -75,7 +75,7 @@ test-outputs: .venv/installed
 	TQDM_DISABLE=1 $(PYTEST) $(TWO) --dist loadscope --nbval --nbval-current-env --nbval-sanitize-with tests/notebooks/sanitize.cfg $(NOTEBOOKS)
 
 test-ipykernel6: .venv-ipykernel6/installed     ## the steering tests on ipykernel 6.31, in .venv-ipykernel6 beside .venv
-	$(VENV6)/python -m pytest tests/workbook/panels/test_training.py
+	$(VENV6)/python -m pytest tests/workbook/panels/test_kernel.py tests/workbook/panels/test_training.py
 
 dashboard: .venv/installed     ## the panels of 02, 03 and 04 for a lecture, without code (voila); the first picture takes a minute
 	$(PIP) -e '.[dashboard]'

@@ -17,7 +17,6 @@ from torch.utils import benchmark
 from turns import figure
 
 from kdlab import latency, models
-from workbook.runtimes import RUNTIMES
 
 
 def workloads() -> dict:
@@ -28,7 +27,7 @@ def workloads() -> dict:
     for name, shape in {"mlp-512-512": (1, 8, 8), "cnn-8-16-16": (3, 32, 32)}.items():
         for batch in (1, 64):
             images = torch.randn(batch, *shape)
-            calls[f"{name} batch {batch}"] = bind(RUNTIMES["eager"].build(models.build(name, shape, 10), images), images)
+            calls[f"{name} batch {batch}"] = bind(latency.eager(models.build(name, shape, 10, seed=0), images), images)
     return calls
 
 

@@ -1,8 +1,10 @@
-"""One honest timer, and the sweep over models, batch sizes, devices, threads and runtimes.
+"""One honest timer, and the sweep over models, batch sizes, devices, threads and ways to run a model.
 
-It measures and returns plain rows; the runtimes themselves, figures and records stand elsewhere.
+It measures what it is handed and returns plain rows; the runtimes, figures and records stand elsewhere.
 """
 
+import copy
+import functools
 import gc
 import math
 import time
@@ -15,7 +17,15 @@ import torch
 from torch import Tensor, nn
 
 from kdlab import devices as hardware
-from workbook.runtimes import RUNTIMES, Unavailable
+
+
+class Unavailable(RuntimeError):
+    """A setting cannot run here, or not this model; the message is one sentence that says why, or what to install."""
+
+
+def eager(model: nn.Module, example: Tensor, calibration: Tensor | None = None) -> nn.Module:
+    """A sweep's variant where none is named: torch as it is, on a copy in eval mode on the example's device."""
+    return copy.deepcopy(model).to(example.device).eval()
 
 
 @dataclass(frozen=True)
@@ -54,8 +64,7 @@ class Row:
     @classmethod
     def from_dict(cls, record: Mapping) -> "Row":
         """The row that `dataclasses.asdict` took apart, also after a way through JSON."""
-        timing = record["timing"] and Timing(tuple(record["timing"]["seconds"]))
-        return cls(**{**record, "timing": timing})
+        return cls(**{**record, "timing": record["timing"] and Timing(tuple(record["timing"]["seconds"]))})
 
 
 def measure(
@@ -76,28 +85,22 @@ def measure(
 
     Args:
         call: takes nothing; what it returns is dropped.
-        device: where the work runs.
-        threads: CPU threads inside an operation, >= 1; None leaves the setting alone.
+        device, threads: where the work runs; CPU threads inside an operation, >= 1, or None to leave them alone.
         warmup: calls before the clock starts, >= 0.
-        min_runs, min_seconds: it goes on until both are reached; the seconds count timed calls only.
-        max_runs: it stops there in any case.
+        min_runs, min_seconds, max_runs: it goes on until both minima are reached, and never beyond the maximum.
 
     Returns:
-        Timing of min_runs to max_runs calls.
-
-    Raises:
-        ValueError: a device that is not here, threads < 1, or numbers of runs that do not fit.
+        Timing of min_runs to max_runs calls. ValueError: a device that is not here, or numbers that do not fit.
     """
     if warmup < 0 or not 1 <= min_runs <= max_runs:
         raise ValueError(f"need warmup >= 0 and 1 <= min_runs <= max_runs, got {warmup}, {min_runs}, {max_runs}")
     device = device if isinstance(device, torch.device) else hardware.choose(device)
-    collects, nanoseconds = gc.isenabled(), []
+    collects, nanoseconds, left = gc.isenabled(), [], min_seconds * 1e9
     with hardware.threads(threads), torch.inference_mode():
         gc.disable()
         try:
             for _ in range(warmup):
                 call()
-            left = min_seconds * 1e9
             while len(nanoseconds) < max_runs and (len(nanoseconds) < min_runs or left > 0):
                 hardware.synchronize(device)
                 start = time.perf_counter_ns()
@@ -118,7 +121,7 @@ def sweep(
     batches: Sequence[int] = (1, 64),
     devices: Sequence[str] = ("cpu",),
     threads: Sequence[int | None] = (1,),
-    variants: Sequence[str] | Mapping[str, Callable] = ("eager",),
+    variants: Mapping[str, Callable] = {"eager": eager},
     calibration: Tensor | None = None,
     include_copy: bool = False,
     rounds: int = 3,
@@ -133,42 +136,34 @@ def sweep(
 
     Args:
         models: name to model.
-        shape: (channels, height, width) of one image; the images are random normal.
-        batches: images per call, each >= 1.
-        devices: names of devices that are here.
-        threads: CPU threads, each >= 1 or None; other devices are measured once, without a thread count.
-        variants: names out of runtimes.RUNTIMES, or a dict of names to functions (model, example, calibration) → call,
-            such as the `build` of a runtime.
-        calibration: what int8 is calibrated on, as for Runtime.build. Without it the random images do, which is
-            enough for a time, and not for an answer.
+        shape, batches: (channels, height, width) of one image, random normal; and images per call, each >= 1.
+        devices, threads: of devices that are here, the CPU with each number of threads (>= 1, or None: as they are).
+        variants: names to functions (model, example, calibration) → call; they raise Unavailable where they cannot run.
+        calibration: the images that quantization is calibrated on. Without them the random ones do, which is enough
+            for a time, and not for an answer.
         include_copy: adds the way of the input from the CPU's memory to the device; nothing on the CPU itself.
-        rounds: turns, >= 1; the timings of all turns are joined.
-        min_runs, min_seconds: of each setting, over all rounds; see `measure`.
+        rounds, min_runs, min_seconds: turns, >= 1; and what each setting gets over all of them, see `measure`.
 
     Returns:
-        One Row for each model, device, batch, variant and thread count, in that order.
-
-    Raises:
-        ValueError: a device that is not here, an unknown variant, or a number < 1.
+        A Row for each model, device, batch, variant and thread count, in that order. ValueError: a device that is not
+        here, or a number < 1.
     """
     places = [hardware.choose(name) for name in devices]
-    if unknown := [name for name in variants if not isinstance(variants, Mapping) and name not in RUNTIMES]:
-        raise ValueError(f"no runtime is called {unknown[0]!r}; there are {', '.join(RUNTIMES)}")
-    table = variants if isinstance(variants, Mapping) else {name: RUNTIMES[name].build for name in variants}
     if min(rounds, min_runs, *batches) < 1:
         raise ValueError(f"rounds, min_runs and batches must be >= 1, got {rounds}, {min_runs} and {tuple(batches)}")
-    share = {"warmup": 2, "min_runs": math.ceil(min_runs / rounds), "min_seconds": min_seconds / rounds}
-    rows = []
+    rows, share = [], {"warmup": 2, "min_runs": math.ceil(min_runs / rounds), "min_seconds": min_seconds / rounds}
     for (name, model), device, batch in product(models.items(), places, batches):
-        on_cpu = device.type == "cpu"
-        copies = include_copy and not on_cpu
+        copies = include_copy and device.type != "cpu"
         host = torch.randn(batch, *shape, generator=torch.Generator().manual_seed(0))
-        calls, skipped, seconds = {}, {}, {}
-        for variant, count in product(variants, threads if on_cpu else (None,)):
+        example, calls, skipped, seconds = host.to(device), {}, {}, {}
+        for variant, count in product(variants, threads if device.type == "cpu" else (None,)):
             try:
                 with hardware.threads(count):
-                    call = table[variant](model, host.to(device), host if calibration is None else calibration)
-                    calls[variant, count] = _bound(call, host, device, copies)
+                    run = variants[variant](model, example, host if calibration is None else calibration)
+                    call = (lambda run=run: run(host.to(device))) if copies else functools.partial(run, example)
+                    with torch.inference_mode():
+                        call()  # its first call may compile
+                calls[variant, count] = call
             except Unavailable as error:
                 skipped[variant, count] = str(error)
             except torch.OutOfMemoryError:
@@ -177,9 +172,9 @@ def sweep(
         for _ in range(rounds):
             for key, call in calls.items():
                 seconds[key] += measure(call, device=device, threads=key[1], **share).seconds
-        for (variant, count), raw in seconds.items():
-            timing, reason = (Timing(raw) if raw else None), skipped.get((variant, count), "")
-            rows.append(Row(name, batch, str(device), count, variant, timing, reason, copies))
+        for key, raw in seconds.items():
+            timing = Timing(raw) if raw else None
+            rows.append(Row(name, batch, str(device), key[1], key[0], timing, skipped.get(key, ""), copies))
     return rows
 
 
@@ -190,25 +185,13 @@ def crossover(base: Sequence[Row], other: Sequence[Row]) -> int | None:
         base, other: rows of one setting each, with at least one batch in common; skipped rows do not count.
 
     Returns:
-        A batch measured in both: there and at every larger one in common `other` has the smaller median. None
-        where it loses at the largest.
-
-    Raises:
-        ValueError: two rows of one side have the same batch, or no batch is in common.
+        A batch measured in both: there and at every larger one in common `other` has the smaller median. None where it
+        loses at the largest. ValueError: two rows of one side have the same batch, or no batch is in common.
     """
     medians = [{row.batch: row.milliseconds for row in rows if row.timing} for rows in (base, other)]
     if sum(map(len, medians)) < sum(row.timing is not None for row in [*base, *other]):
         raise ValueError("each side of a crossover must be one setting, got two rows with the same batch")
     if not (shared := sorted(medians[0].keys() & medians[1].keys())):
         raise ValueError(f"the sides have no batch in common, got {sorted(medians[0])} and {sorted(medians[1])}")
-    loses = [batch for batch in shared if medians[1][batch] >= medians[0][batch]]
-    return next((batch for batch in shared if not loses or batch > loses[-1]), None)
-
-
-def _bound(call: Callable, host: Tensor, device: torch.device, copies: bool) -> Callable:
-    """A call without arguments that has run once."""
-    example = host.to(device)
-    timed = (lambda: call(host.to(device))) if copies else (lambda: call(example))
-    with torch.inference_mode():
-        timed()
-    return timed
+    lost = max((batch for batch in shared if medians[1][batch] >= medians[0][batch]), default=0)
+    return next((batch for batch in shared if batch > lost), None)

@@ -145,10 +145,14 @@ def test_every_test_is_in_one_step(tmp_path):
     others = [word for words in asked if words is not unit for word in words]
     others = [word for word in others if re.fullmatch(r"tests/[\w/]+(\.py)?", word)]
     assert sorted(left_out) == sorted(others)
-    assert all((ROOT / path).exists() for path in left_out)
     assert {word for words in asked for word in words if word.endswith(".ipynb")} == {
         f"notebooks/{path.name}" for path in (ROOT / "notebooks").glob("*.ipynb")
     }
+
+
+def test_every_path_in_the_makefile_is_there():
+    named = re.findall(r"\b(?:tests|benchmarks|demo)/[\w/.]+", (ROOT / "Makefile").read_text())
+    assert named and [path for path in named if not (ROOT / path).exists() and not path.startswith("demo/index")] == []
 
 
 @needs_make

@@ -15,16 +15,25 @@ from torch import nn
 from torch.utils import benchmark
 
 from kdlab import devices, latency
-from kdlab.latency import Row, Timing, crossover, measure, sweep
+from kdlab.latency import Row, Timing, Unavailable, crossover, measure, sweep
 
 QUICK = {"rounds": 1, "min_runs": 2, "min_seconds": 0.0}
-SLOW = ("compile", "aotinductor", "executorch", "executorch int8", "litert")  # to build; test_runtimes.py has them
 
 
 def small_cnn() -> nn.Module:
     return nn.Sequential(
         nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout(), nn.Flatten(), nn.Linear(4 * 64, 5)
     )
+
+
+def last(model, example, calibration):
+    """A variant: the channels of a pixel side by side."""
+    own = latency.eager(model, example).to(memory_format=torch.channels_last)
+    return lambda images: own(images.contiguous(memory_format=torch.channels_last))
+
+
+def absent(model, example, calibration):
+    raise Unavailable("absent is not installed")
 
 
 def row(batch: int, milliseconds: float | None, variant: str = "eager") -> Row:
@@ -134,11 +143,11 @@ def test_it_agrees_with_torchs_own_timer_on_how_much_more_a_larger_product_costs
 def test_a_sweep_measures_every_combination_in_order():
     rows = sweep(
         {"a": small_cnn(), "b": small_cnn()}, (3, 8, 8),
-        batches=(1, 2), threads=(1, 2), variants=("eager", "channels_last"), **QUICK,
+        batches=(1, 2), threads=(1, 2), variants={"eager": latency.eager, "last": last}, **QUICK,
     )
     assert [(r.model, r.batch, r.variant, r.threads) for r in rows] == [
         (model, batch, variant, threads)
-        for model in "ab" for batch in (1, 2) for variant in ("eager", "channels_last") for threads in (1, 2)
+        for model in "ab" for batch in (1, 2) for variant in ("eager", "last") for threads in (1, 2)
     ]
     assert all(r.device == "cpu" and r.timing.runs >= 2 and not r.include_copy for r in rows)
     assert all(r.images_per_second == pytest.approx(r.batch / r.timing.median) for r in rows)
@@ -162,7 +171,7 @@ def test_any_function_of_model_example_and_calibration_can_join_a_sweep():
         seen.append((tuple(example.shape), example.dtype, example.is_contiguous(), tuple(calibration.shape)))
         return lambda images: model.eval()(images) * 2
 
-    variants = {"eager": latency.RUNTIMES["eager"].build, "doubled": doubled}
+    variants = {"eager": latency.eager, "doubled": doubled}
     for given in (None, torch.zeros(9, 3, 8, 8)):
         rows = sweep({"m": small_cnn()}, (3, 8, 8), batches=(4,), variants=variants, calibration=given, **QUICK)
         assert [r.variant for r in rows] == ["eager", "doubled"] and rows[-1].timing
@@ -170,22 +179,23 @@ def test_any_function_of_model_example_and_calibration_can_join_a_sweep():
     assert seen == [((4, 3, 8, 8), torch.float32, True, (n, 3, 8, 8)) for n in (4, 9)]
 
 
-def test_a_sweep_takes_each_runtime_by_name_and_leaves_the_model_alone():
+def test_a_sweep_takes_eager_alone_where_nothing_is_named_and_leaves_the_model_alone():
     model = small_cnn().train()
-    names = [name for name, reason in latency.RUNTIMES.items() if name not in SLOW]
-    rows = sweep({"m": model}, (3, 8, 8), batches=(2,), variants=names, **QUICK)
-    assert [row.variant for row in rows] == names and all(bool(row.timing) != bool(row.skipped) for row in rows)
-    reasons = {row.variant: row.skipped for row in rows if row.skipped != latency.RUNTIMES[row.variant].missing()}
-    assert set(reasons) <= {"jax", "bare C", "bare C int8"} and all("cannot be translated" in why or "threads for" in why for why in reasons.values())
-    assert model.training and model[0].weight.is_contiguous(), "mode or memory format changed"
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    (only,) = sweep({"m": model}, (3, 8, 8), batches=(2,), **QUICK)
+    assert only.variant == "eager" and only.timing
+    (other,) = sweep({"m": model}, (3, 8, 8), batches=(2,), variants={"last": last}, **QUICK)
+    assert other.timing and model.training and model[0].weight.is_contiguous(), "mode or memory format changed"
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
 
 
-def test_a_runtime_that_cannot_run_is_skipped_with_its_reason_and_the_others_go_on(monkeypatch):
-    monkeypatch.setattr(devices, "autocast_dtype", lambda device: None)
-    eager, bf16 = sweep({"m": small_cnn()}, (3, 8, 8), batches=(3,), variants=("eager", "bf16"), **QUICK)
-    assert eager.timing and not eager.skipped
-    assert bf16.timing is None and math.isnan(bf16.milliseconds) and math.isnan(bf16.images_per_second)
-    assert "would only imitate bf16" in bf16.skipped
+def test_a_setting_that_cannot_run_is_skipped_with_its_reason_and_the_others_go_on():
+    first, second = sweep(
+        {"m": small_cnn()}, (3, 8, 8), batches=(3,), variants={"absent": absent, "eager": latency.eager}, **QUICK
+    )
+    assert second.timing and not second.skipped
+    assert first.timing is None and math.isnan(first.milliseconds) and math.isnan(first.images_per_second)
+    assert first.skipped == "absent is not installed"
 
 
 def test_a_setting_that_runs_out_of_memory_is_skipped_and_the_others_go_on():
@@ -193,7 +203,7 @@ def test_a_setting_that_runs_out_of_memory_is_skipped_and_the_others_go_on():
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 80 GiB")
 
     first, second = sweep(
-        {"m": small_cnn()}, (3, 8, 8), batches=(7,), variants={"greedy": greedy, "eager": latency.RUNTIMES["eager"].build}, **QUICK
+        {"m": small_cnn()}, (3, 8, 8), batches=(7,), variants={"greedy": greedy, "eager": latency.eager}, **QUICK
     )
     assert first.skipped == "batch 7 does not fit into the memory of cpu"
     assert second.timing
@@ -212,7 +222,6 @@ def test_the_copy_of_the_input_is_never_claimed_on_the_cpu():
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"variants": ("eager", "fast")}, "no runtime is called 'fast'; there are eager, channels_last, bf16, "),
         ({"batches": (1, 0)}, r"rounds, min_runs and batches must be >= 1, got 3, 20 and \(1, 0\)"),
         ({"rounds": 0}, "rounds, min_runs and batches must be >= 1, got 0"),
         ({"threads": (0,)}, "threads must be >= 1, got 0"),

@@ -15,6 +15,7 @@ from well_formed import notebook
 
 from workbook.run import ThisPython
 
+pytestmark = pytest.mark.slow
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 
 

@@ -1,4 +1,4 @@
-/* Kernels of a small network: no heap, no libc, every buffer static. embedded.py puts sizes and weights around them.
+/* Kernels of a small network: no heap, no libc, every buffer static. bare_c.py puts sizes and weights around them.
    One inference at a time: the buffers belong to all callers together. */
 #include <stdint.h>
 

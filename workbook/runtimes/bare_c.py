@@ -1,6 +1,6 @@
 """A trained student as one C file, float32 or int8, for a machine without an operating system, and what it takes there.
 
-The C file needs a C99 compiler and nothing else: no heap, no libc. Training stands elsewhere; timing in latency.py.
+The C file needs a C99 compiler and nothing else: no heap, no libc. Training and timing stand elsewhere.
 """
 
 import ctypes
@@ -11,7 +11,6 @@ import shlex
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,10 +18,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from kdlab.latency import Unavailable
+from workbook.runtimes.base import Call
 from workbook.runtimes.layers import Layer, chain
-from workbook.runtimes.exports import Unavailable
 
-FLAGS = "-Os -std=c99 -ffreestanding -fno-asynchronous-unwind-tables -Wall -Wextra -Wno-unused-function -Wpedantic -Werror".split()
+FLAGS = "-Os -std=c99 -ffreestanding -fno-asynchronous-unwind-tables".split()
+FLAGS += "-Wall -Wextra -Wno-unused-function -Wpedantic -Werror".split()
 KERNELS = Path(__file__).with_name("bare_c.c")
 
 
@@ -54,7 +55,7 @@ def source(model: nn.Module, shape: tuple[int, int, int], calibration: Tensor | 
         calibration: float (n, *shape), real images, normalized as those to come; None for float32.
 
     Raises:
-        Unavailable: a layer that has no C here, or one too wide for int32. ValueError: weights or images that are not finite.
+        Unavailable: a layer that has no C here, or one too wide for int32. ValueError: what is not finite.
 
     Source: Jacob et al. 2018, arXiv:1712.05877, section 2.2, for the fixed-point multiplication.
     """
@@ -108,30 +109,16 @@ def sizes(text: str, compiler: str = "") -> Size:
     return Size(*bytes_of, sum(frames), undefined)
 
 
-def build(model: nn.Module, example: Tensor, calibration: Tensor | None = None) -> Callable[[Tensor], Tensor]:
-    """Compiles the student's C file here and returns it as a function, one image after another: `save` and `load`.
+def write(model: nn.Module, example: Tensor, calibration: Tensor | None, folder: str | Path) -> None:
+    """Leaves the compiled student.so and its header student.h in a folder, for `read`.
 
     Args:
         model, calibration: as in `source`.
         example: float (batch, channels, height, width), for its shape.
 
-    Returns:
-        Maps float (batch, channels, height, width) to logits float32 (batch, classes) on the CPU. Not for two threads
-        at once: the buffers are static.
-
     Raises:
-        Unavailable: no compiler is here, or as in `source`. ValueError: as in `source`.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        save(model, example, calibration, folder)
-        return load(folder, example)
-
-
-def save(model: nn.Module, example: Tensor, calibration: Tensor | None, folder: str | Path) -> None:
-    """Leaves the compiled student.so and its header student.h in a folder, for `load`; see `build`.
-
-    Raises:
-        Unavailable: as in `build`, and for more weights than a microcontroller's flash holds.
+        Unavailable: no compiler is here, as in `source`, or more weights than a microcontroller's flash holds.
+        ValueError: as in `source`.
     """
     if (weights := sum(tensor.numel() for tensor in model.parameters())) > 500_000:
         raise Unavailable(f"a microcontroller's flash holds about 500,000 weights, and this model has {weights:,}")
@@ -141,9 +128,9 @@ def save(model: nn.Module, example: Tensor, calibration: Tensor | None, folder: 
     Path(folder, "student.c").unlink()
 
 
-def save_float(model: nn.Module, example: Tensor, calibration: Tensor | None, folder: str | Path) -> None:
-    """`save` for float32, whatever images are at hand."""
-    save(model, example, None, folder)
+def write_float(model: nn.Module, example: Tensor, calibration: Tensor | None, folder: str | Path) -> None:
+    """`write` for float32, whatever images are at hand."""
+    write(model, example, None, folder)
 
 
 def lacks(device: torch.device) -> str:
@@ -155,8 +142,12 @@ def lacks(device: torch.device) -> str:
     return "" if device.type == "cpu" else f"it runs on the CPU, not on {device}"
 
 
-def load(folder: str | Path, example: Tensor) -> Callable[[Tensor], Tensor]:
-    """The function that `save` left in a folder; see `build`."""
+def read(folder: str | Path, example: Tensor) -> Call:
+    """The function that `write` left in a folder, one image after another.
+
+    It maps float (batch, channels, height, width) to logits float32 (batch, classes) on the CPU, and is not for two
+    threads at once: the buffers are static.
+    """
     shape, text = tuple(example.shape[1:]), Path(folder, "student.h").read_text(encoding="utf-8")
     classes = int(re.search(r"logits\[(\d+)\]", text)[1])
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as fresh:  # a loader knows a library by its path

@@ -8,19 +8,19 @@ import copy
 import io
 import shutil
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from workbook.runtimes.exports import Unavailable
+from kdlab.latency import Unavailable
+from workbook.runtimes.base import Call, not_installed
 
 
 def build(
     model: nn.Module, example: Tensor, calibration: Tensor | None = None, *, width: int = 32, integer: int = 12
-) -> Callable[[Tensor], Tensor]:
+) -> Call:
     """Translates a student to C++ for high-level synthesis, compiles its emulation, and returns that as a function.
 
     Every weight, activation and sum is ap_fixed<width, integer>: `integer` bits before the point, the sign among them,
@@ -44,13 +44,12 @@ def build(
     """
     if not 1 <= integer < width:
         raise ValueError(f"need 1 <= integer < width, got width {width} and integer {integer}")
-    try:
-        import hls4ml
-    except ImportError:
-        line = "python -m pip install -c constraints.txt -e '.[fpga]'"
-        raise Unavailable(f"hls4ml is not installed; in the repository: {line}") from None
+    if reason := not_installed("fpga", "hls4ml"):
+        raise Unavailable(reason)
     if not shutil.which("g++"):
         raise Unavailable("the emulation needs g++, which is not here (Debian, Ubuntu: apt install g++)")
+    import hls4ml
+
     layers, shape = list(copy.deepcopy(model).cpu().eval()), tuple(example.shape[1:])
     flat = isinstance(layers[0], nn.Flatten)  # hls4ml's own flattening of an image would expect the channels last
     network = nn.Sequential(*layers[flat:])

@@ -5,17 +5,18 @@ Translating and lowering only; it runs here on JAX's CPU. Nothing in this file h
 
 import math
 import os
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from kdlab.latency import Unavailable
+from workbook.runtimes.base import not_installed
 from workbook.runtimes.layers import chain
-from workbook.runtimes.exports import Unavailable
 
 PLATFORMS = ("tpu", "cpu", "cuda")
+MODULES = ("jax", "optax")  # of the extra
 
 
 def student(model: nn.Module) -> tuple[Callable, list[dict]]:
@@ -65,11 +66,12 @@ def distillation_loss(student_logits, teacher_logits, labels, alpha: float, temp
     Source: Hinton, Vinyals, Dean 2015, arXiv:1503.02531, section 2, with batchmean reduction.
     """
     jax = _jax()
-    student, teacher = student_logits / temperature, jax.lax.stop_gradient(teacher_logits) / temperature
-    log_q, log_p = jax.nn.log_softmax(student), jax.nn.log_softmax(teacher)  # (batch, classes)
-    soft = temperature**2 * (jax.numpy.exp(log_p) * (log_p - log_q)).sum(-1).mean()
-    picked = jax.numpy.take_along_axis(jax.nn.log_softmax(student_logits), labels[:, None], axis=-1)  # (batch, 1)
-    return alpha * soft - (1 - alpha) * picked.mean()
+    import optax
+
+    log_q, log_p = (jax.nn.log_softmax(logits / temperature) for logits in (student_logits, teacher_logits))
+    soft = optax.losses.kl_divergence_with_log_targets(log_q, jax.lax.stop_gradient(log_p)).mean()
+    hard = optax.losses.softmax_cross_entropy_with_integer_labels(student_logits, labels).mean()
+    return alpha * temperature**2 * soft + (1 - alpha) * hard
 
 
 def lower(model: nn.Module, shape: tuple[int, int, int], platforms: Sequence[str] = PLATFORMS):
@@ -92,20 +94,13 @@ def lower(model: nn.Module, shape: tuple[int, int, int], platforms: Sequence[str
     return jax.export.export(jax.jit(lambda x: apply(parameters, x)), platforms=list(platforms))(images)
 
 
-def build(model: nn.Module, example: Tensor, calibration: Tensor | None = None) -> Callable[[Tensor], Tensor]:
-    """The lowered student on JAX's CPU, torch's tensors in and out: `save`, then `load`; no calibration is used."""
-    with tempfile.TemporaryDirectory() as folder:
-        save(model, example, calibration, folder)
-        return load(folder, example)
-
-
-def save(model: nn.Module, example: Tensor, calibration: Tensor | None, folder: str | Path) -> None:
+def write(model: nn.Module, example: Tensor, calibration: Tensor | None, folder: str | Path) -> None:
     """Writes student.stablehlo, which any JAX can run on any of PLATFORMS, into a folder."""
     Path(folder, "student.stablehlo").write_bytes(lower(model, tuple(example.shape[1:])).serialize())
 
 
-def load(folder: str | Path, example: Tensor) -> Callable[[Tensor], Tensor]:
-    """The function that `save` left in a folder, on as many threads as torch has now.
+def read(folder: str | Path, example: Tensor) -> Callable[[Tensor], Tensor]:
+    """The function that `write` left in a folder, on as many threads as torch has now.
 
     Raises:
         Unavailable: JAX is not installed, or has already begun with another number of threads, for this whole process.
@@ -115,15 +110,19 @@ def load(folder: str | Path, example: Tensor) -> Callable[[Tensor], Tensor]:
         raise Unavailable(f"JAX has {_threads[0]} threads for this whole process, and {wanted} were asked for")
     program = jax.export.deserialize(bytearray(Path(folder, "student.stablehlo").read_bytes()))
     run, cpu = jax.jit(program.call), jax.devices("cpu")[0]
-    return lambda images: torch.from_dlpack(run(jax.device_put(images.detach().cpu().float().numpy(), cpu)).block_until_ready())
+
+    def call(images: Tensor) -> Tensor:
+        given = jax.device_put(images.detach().cpu().float().numpy(), cpu)
+        return torch.from_dlpack(run(given).block_until_ready())
+
+    return call
 
 
 def _jax():
-    try:
-        import jax.export
-    except ImportError:
-        line = "python -m pip install -c constraints.txt -e '.[jax]'"
-        raise Unavailable(f"jax is not installed; in the repository: {line}") from None
+    if reason := not_installed("jax", *MODULES):
+        raise Unavailable(reason)
+    import jax.export
+
     if not _threads:  # JAX's CPU asks this variable for its number of threads, once
         before, os.environ["NPROC"] = os.environ.get("NPROC"), str(torch.get_num_threads())
         jax.devices("cpu")

@@ -1,6 +1,6 @@
 """A small network as a plain list of layers, for those who write it down in another language.
 
-C in embedded.py and JAX in jaxport.py start from here; both promise what the layers themselves compute.
+bare_c.py and jax.py start from here; both promise what the layers themselves compute.
 """
 
 import copy
@@ -11,9 +11,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from workbook.runtimes.exports import Unavailable
+from kdlab.latency import Unavailable
 
 SQUARE = dict(kernel_size=(3, 3), stride=(1, 1), padding=(1, 1), dilation=(1, 1), groups=1, padding_mode="zeros")
+
+HALVING = dict(kernel_size=2, stride=2, padding=0, dilation=1, ceil_mode=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +63,7 @@ def chain(model: nn.Module) -> list[Layer]:
         relu = then(nn.ReLU) is not None
         pool = then(nn.MaxPool2d) if square else None
         fits = relu == bool(rest) and (isinstance(module, nn.Linear) or (square and relu))  # the last one gives logits
-        if not fits or (pool and (pool.kernel_size, pool.stride, pool.padding, pool.dilation, pool.ceil_mode) != (2, 2, 0, 1, False)):
+        if not fits or (pool and any(getattr(pool, k) != v for k, v in HALVING.items())):
             known = "mlp-…, cnn-…, and the pairs of the article and the tutorial"
             raise Unavailable(f"{type(module).__name__} at this place cannot be translated; {known} can")
         bias = torch.zeros(len(module.weight)) if module.bias is None else module.bias.detach()

@@ -1,6 +1,6 @@
 """torch's own ways to run a model: eager, channels last, bfloat16, compiled, one CUDA graph.
 
-The functions are of the kinds that exports.py describes; all of them but AOTInductor start from the pickled model.
+Each maps (model, example) to a call and may change the model, which is its own; AOTInductor alone needs a file.
 """
 
 import contextlib
@@ -11,45 +11,45 @@ import torch
 from torch import Tensor, nn
 
 from kdlab import devices
-from workbook.runtimes.exports import Call, Unavailable, quiet
+from kdlab.latency import Unavailable
+from workbook.runtimes.base import Call, quiet
 
 
-def save(model: nn.Module, example: Tensor, calibration: Tensor | None, folder: Path) -> None:
+def write(model: nn.Module, example: Tensor, calibration: Tensor | None, folder: Path) -> None:
     torch.save(model, folder / "model.pt")
 
 
-def eager(folder: Path, example: Tensor) -> Call:
-    return torch.load(folder / "model.pt", weights_only=False)
+def read(use: Callable[[nn.Module, Tensor], Call], folder: Path, example: Tensor) -> Call:
+    return use(torch.load(folder / "model.pt", weights_only=False), example)
 
 
-def channels_last(folder: Path, example: Tensor) -> Call:
-    model = eager(folder, example).to(memory_format=torch.channels_last)
+def eager(model: nn.Module, example: Tensor) -> Call:
+    return model
+
+
+def channels_last(model: nn.Module, example: Tensor) -> Call:
+    model = model.to(memory_format=torch.channels_last)
     return lambda images: model(images.contiguous(memory_format=torch.channels_last))
 
 
-def bf16(load: Callable[[Path, Tensor], Call]) -> Callable[[Path, Tensor], Call]:
+def bf16(use: Callable[[nn.Module, Tensor], Call], model: nn.Module, example: Tensor) -> Call:
     """Autocast around the forward pass of another one; each call casts the weights anew."""
+    run, dtype = use(model, example), devices.autocast_dtype(example.device)
 
-    def load_bf16(folder: Path, example: Tensor) -> Call:
-        model, dtype = load(folder, example), devices.autocast_dtype(example.device)
+    def call(images: Tensor) -> Tensor:
+        with torch.autocast(images.device.type, dtype):
+            return run(images)
 
-        def call(images: Tensor) -> Tensor:
-            with torch.autocast(images.device.type, dtype):
-                return model(images)
-
-        return call
-
-    return load_bf16
+    return call
 
 
-def bf16_missing(device: torch.device) -> str:
+def no_bf16(device: torch.device) -> str:
     here = devices.autocast_dtype(device)
     return "" if here else f"{devices.describe(device)} would only imitate bf16, slower than float32"
 
 
-def compile(folder: Path, example: Tensor) -> Call:
+def compiled(model: nn.Module, example: Tensor) -> Call:
     """torch.compile for exactly this shape, in one graph and already compiled when it returns."""
-    model = eager(folder, example)
 
     def forward(images: Tensor) -> Tensor:
         return model(images)
@@ -75,7 +75,7 @@ def _compiler(name: str) -> Iterator[None]:
         raise Unavailable(f"{name} does not work here: {reason}") from None
 
 
-def aoti_save(model: nn.Module, example: Tensor, calibration: Tensor | None, folder: Path) -> None:
+def write_compiled(model: nn.Module, example: Tensor, calibration: Tensor | None, folder: Path) -> None:
     """Compiled ahead of time, for any batch, into a library in a .pt2 file that runs without the model's Python."""
     batch = ({0: torch.export.Dim("batch", min=1, max=1 << 16)},)
     two = example[:1].expand(2, *example.shape[1:]).contiguous()  # an example of one image would stay one image
@@ -84,17 +84,17 @@ def aoti_save(model: nn.Module, example: Tensor, calibration: Tensor | None, fol
         torch._inductor.aoti_compile_and_package(exported, package_path=str(folder / "model.pt2"))
 
 
-def aoti_load(folder: Path, example: Tensor) -> Call:
+def read_compiled(folder: Path, example: Tensor) -> Call:
     with quiet():
         return torch._inductor.aoti_load_package(str(folder / "model.pt2"))
 
 
-def cuda_graph(folder: Path, example: Tensor) -> Call:
+def cuda_graph(model: nn.Module, example: Tensor) -> Call:
     """Records the kernels of one forward pass and replays them as one launch, for exactly the example's batch.
 
     Written after torch.cuda.graph's documentation; it has not yet run on a GPU in this repository's hands.
     """
-    model, kept = eager(folder, example), example.clone()
+    kept = example.clone()
     with torch.cuda.device(example.device), torch.inference_mode():
         side = torch.cuda.Stream()
         side.wait_stream(torch.cuda.current_stream())
@@ -113,5 +113,5 @@ def cuda_graph(folder: Path, example: Tensor) -> Call:
     return call
 
 
-def cuda_missing(device: torch.device) -> str:
+def no_cuda(device: torch.device) -> str:
     return "" if device.type == "cuda" else f"it needs an NVIDIA GPU, and this is for the {device.type.upper()}"

@@ -4,21 +4,19 @@ Sizes are compared with each other and with counts by hand; no number of bytes o
 """
 
 import copy
+import functools
 import re
 import shutil
 import subprocess
-from functools import cache
 from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
-from kdlab import data, models
-from workbook.runtimes import bare_c as embedded
+from kdlab import models
 from kdlab.evaluation import predict
-from workbook.runtimes.exports import Unavailable
-from kdlab.training import Knobs, distil
+from workbook.runtimes import RUNTIMES, Unavailable, bare_c
 
 needs_gcc = pytest.mark.skipif(not shutil.which("gcc"), reason="gcc is not installed")
 DIGITS = ["mlp-32", "mlp-24-16", "cnn-8-16"]
@@ -38,15 +36,32 @@ int main(void)
 """
 
 
-@cache
-def trained(name, dataset="digits"):
-    """A student that knows its digits or glyphs, the data, normalized test images, torch's logits for them."""
-    pictures = data.load(dataset, train=1500, test=500)
-    torch.manual_seed(0)
-    student = models.build(name, pictures.shape, 10)
-    for _ in distil(student, pictures, Knobs(0.0), teacher=None, steps=150, batch_size=64):
-        pass
-    return student, pictures, pictures.normalize(pictures.test.images), predict(student, pictures, "test")
+@pytest.fixture(scope="module")
+def taught(trained):
+    """Maps a student's name to the student, its data, normalized test images, and torch's logits for them."""
+
+    @functools.cache
+    def of(name, dataset="digits"):
+        pictures, student = trained(dataset, name)
+        return student, pictures, pictures.normalize(pictures.test.images), predict(student, pictures, "test")
+
+    return of
+
+
+@pytest.fixture(scope="module")
+def compiled(taught):
+    """Maps a student's name and a kind, "float" or "int8", to the program, compiled once."""
+
+    @functools.cache
+    def of(name, kind, dataset="digits"):
+        student, pictures, images, _ = taught(name, dataset)
+        return built(student, images[:1], calibration(pictures) if kind == "int8" else None)
+
+    return of
+
+
+def built(model, example, seen=None):
+    return RUNTIMES["bare C" if seen is None else "bare C int8"].build(model, example, seen)
 
 
 def calibration(pictures, n=200):
@@ -54,7 +69,7 @@ def calibration(pictures, n=200):
 
 
 def text(student, pictures, kind):
-    return embedded.source(student, pictures.shape, calibration(pictures) if kind == "int8" else None)
+    return bare_c.source(student, pictures.shape, calibration(pictures) if kind == "int8" else None)
 
 
 def accuracy(logits, pictures):
@@ -78,18 +93,18 @@ def feed(command, images):
 
 @needs_gcc
 @pytest.mark.parametrize("dataset, name", CASES)
-def test_float_gives_torchs_logits(dataset, name):
-    student, pictures, images, logits = trained(name, dataset)
-    got = embedded.build(student, images[:1])(images)
+def test_float_gives_torchs_logits(dataset, name, taught, compiled):
+    student, pictures, images, logits = taught(name, dataset)
+    got = compiled(name, "float", dataset)(images)
     torch.testing.assert_close(got, logits, rtol=1e-4, atol=1e-4)
     assert abs(accuracy(got, pictures) - accuracy(logits, pictures)) <= 0.5
 
 
 @needs_gcc
 @pytest.mark.parametrize("dataset, name", CASES)
-def test_int8_keeps_the_accuracy(dataset, name):
-    student, pictures, images, logits = trained(name, dataset)
-    got = embedded.build(student, images[:1], calibration(pictures))(images)
+def test_int8_keeps_the_accuracy(dataset, name, taught, compiled):
+    student, pictures, images, logits = taught(name, dataset)
+    got = compiled(name, "int8", dataset)(images)
     assert abs(accuracy(got, pictures) - accuracy(logits, pictures)) <= 1.5
     assert accuracy(got, pictures) > 60
     assert 0 < (got - logits).abs().max() < 0.1 * logits.abs().max()  # it is int8, and it is near
@@ -103,15 +118,15 @@ def test_odd_sizes_biases_and_other_channels_agree_with_torch(name, shape):
     model, images = models.build(name, shape, 3).eval(), torch.randn(5, *shape)
     with torch.no_grad():
         expected = model(images)
-    torch.testing.assert_close(embedded.build(model, images)(images), expected, rtol=1e-4, atol=1e-4)
-    near = embedded.build(model, images, images)(images)
+    torch.testing.assert_close(built(model, images)(images), expected, rtol=1e-4, atol=1e-4)
+    near = built(model, images, images)(images)
     assert (near - expected).abs().max() < 0.1 * expected.abs().max()
 
 
 @needs_gcc
-def test_int8_equals_integer_arithmetic_done_by_hand():
+def test_int8_equals_integer_arithmetic_done_by_hand(taught, compiled):
     """One hidden layer; everything after the input's rounding is exact, so a float64 computation must agree."""
-    student, pictures, images, _ = trained("mlp-32")
+    student, pictures, images, _ = taught("mlp-32")
     seen, (first, last) = calibration(pictures), (student[1], student[3])
 
     def per_channel(weight):
@@ -125,7 +140,7 @@ def test_int8_equals_integer_arithmetic_done_by_hand():
         h = x @ w0.T + (first.bias.double() / u0 / x_unit).round()
         h = (h.relu() * (u0 * x_unit / h_unit)).round().clamp(max=127)
         expected = (h @ w1.T + (last.bias.double() / u1 / h_unit).round()) * u1 * h_unit
-    got = embedded.build(student, images[:1], seen)(images)
+    got = compiled("mlp-32", "int8")(images)
     step = float((u1 * h_unit).max() * 127)  # one unit of one hidden neuron, where a rounding fell the other way
     assert (got - expected).abs().max() <= step
     assert ((got - expected).abs().amax(1) < 1e-4).double().mean() > 0.95
@@ -134,49 +149,48 @@ def test_int8_equals_integer_arithmetic_done_by_hand():
 @needs_gcc
 @pytest.mark.parametrize("kind", ["float", "int8"])
 @pytest.mark.parametrize("name", DIGITS)
-def test_nothing_is_wanted_from_outside_but_memcpy(tmp_path, name, kind):
-    student, pictures, _, _ = trained(name)
+def test_nothing_is_wanted_from_outside_but_memcpy(tmp_path, name, kind, taught):
+    student, pictures, _, _ = taught(name)
     source = text(student, pictures, kind)
-    assert set(embedded.sizes(source).undefined) <= {"memcpy"}
+    assert set(bare_c.sizes(source).undefined) <= {"memcpy"}
     assert set(re.findall(r"#include\s*(\S+)", source)) == {"<stdint.h>"}
     (tmp_path / "student.c").write_text(source)
-    link = ["gcc", *embedded.FLAGS, "-nostdlib", "-shared", "-fPIC", "-Wl,--no-undefined", "student.c", "-o", "student.so"]
+    link = ["gcc", *bare_c.FLAGS, *"-nostdlib -shared -fPIC -Wl,--no-undefined student.c -o student.so".split()]
     subprocess.run(link, cwd=tmp_path, check=True)
 
 
 @needs_gcc
-def test_sizes_count_the_weights_and_the_buffers():
-    student, pictures, _, _ = trained("mlp-32")
-    size = embedded.sizes(text(student, pictures, "float"))
+def test_sizes_count_the_weights_and_the_buffers(taught):
+    student, pictures, _, _ = taught("mlp-32")
+    size = bare_c.sizes(text(student, pictures, "float"))
     weights = models.cost(student, pictures.shape).bytes
     assert weights <= size.constants <= weights + 4 * 10 + 256  # ten factors of 1, and alignment
     assert 4 * 32 <= size.ram <= 4 * 32 + 64  # the hidden layer; the image and the logits are the caller's
-    small = embedded.sizes(text(student, pictures, "int8"))
+    small = bare_c.sizes(text(student, pictures, "int8"))
     assert 64 + 32 <= small.ram <= 64 + 32 + 64
     assert weights / 4 <= small.constants < weights / 2
     assert 0 < size.code < size.constants and size.stack > 0
 
 
 @needs_gcc
-def test_the_map_before_a_pooling_is_never_stored():
-    student, pictures, _, _ = trained("cnn-8-16-16", "glyphs")
+def test_the_map_before_a_pooling_is_never_stored(taught):
+    student, pictures, _, _ = taught("cnn-8-16-16", "glyphs")
     whole = 8 * 32 * 32  # values of the first convolution
-    assert embedded.sizes(text(student, pictures, "float")).ram < 4 * whole / 2
-    assert embedded.sizes(text(student, pictures, "int8")).ram < whole
+    assert bare_c.sizes(text(student, pictures, "float")).ram < 4 * whole / 2
+    assert bare_c.sizes(text(student, pictures, "int8")).ram < whole
 
 
 @needs_gcc
 @pytest.mark.skipif(not shutil.which("valgrind"), reason="valgrind is not installed")
 @pytest.mark.parametrize("kind", ["float", "int8"])
 @pytest.mark.parametrize("name", ["mlp-32", "cnn-8-16"])
-def test_valgrind_finds_no_error_and_no_leak(tmp_path, name, kind):
-    student, pictures, images, _ = trained(name)
+def test_valgrind_finds_no_error_and_no_leak(tmp_path, name, kind, taught, compiled):
+    student, pictures, images, _ = taught(name)
     run = program(tmp_path, text(student, pictures, kind), pictures.shape, "-O1")
-    valgrind = ["valgrind", "--error-exitcode=9", "--leak-check=full", "--show-leak-kinds=all", "--errors-for-leak-kinds=all"]
-    logits, said = feed([*valgrind, run], images[:20])
+    checks = ["--error-exitcode=9", "--leak-check=full", "--show-leak-kinds=all", "--errors-for-leak-kinds=all"]
+    logits, said = feed(["valgrind", *checks, run], images[:20])
     assert "ERROR SUMMARY: 0 errors" in said
-    built = embedded.build(student, images[:1], calibration(pictures) if kind == "int8" else None)
-    torch.testing.assert_close(logits, built(images[:20]), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(logits, compiled(name, kind)(images[:20]), rtol=1e-5, atol=1e-5)
 
 
 def sanitizers():
@@ -187,11 +201,12 @@ def sanitizers():
 @pytest.mark.skipif(not sanitizers(), reason="gcc has no sanitizers here")
 @pytest.mark.parametrize("kind", ["float", "int8"])
 @pytest.mark.parametrize("name", ["mlp-24-16", "cnn-8-16"])
-def test_sanitizers_find_nothing_even_for_absurd_images(tmp_path, name, kind):
-    student, pictures, images, _ = trained(name)
+def test_sanitizers_find_nothing_even_for_absurd_images(tmp_path, name, kind, taught):
+    student, pictures, images, _ = taught(name)
     checks = "-fsanitize=undefined,address,float-cast-overflow,float-divide-by-zero"
     run = program(tmp_path, text(student, pictures, kind), pictures.shape, "-O1", checks, "-fno-sanitize-recover=all")
-    absurd = torch.stack([images[0] * 1e30, images[0] * -1e30, torch.full_like(images[0], torch.nan), images[0] * torch.inf])
+    factors = (1e30, -1e30, torch.nan, torch.inf)
+    absurd = torch.stack([images[0] * factor for factor in factors])
     logits, said = feed([run], torch.cat([images, absurd]))
     assert said == ""
     assert kind == "float" or logits.isfinite().all()
@@ -244,9 +259,9 @@ needs_arm = pytest.mark.skipif(
 @needs_arm
 @pytest.mark.parametrize("kind", ["float", "int8"])
 @pytest.mark.parametrize("name", ["mlp-32", "cnn-8-16"])
-def test_an_emulated_microcontroller_gives_the_same_logits(tmp_path, name, kind):
+def test_an_emulated_microcontroller_gives_the_same_logits(tmp_path, name, kind, taught, compiled):
     """A Cortex-M4 without an operating system, 32 KB of RAM, no libc: only reset vector, student and semihosting."""
-    student, pictures, images, _ = trained(name)
+    student, pictures, images, _ = taught(name)
     images, source = images[:20], text(student, pictures, kind)
     numbers = ", ".join(f"{x}f" for x in images.flatten().tolist())
     head = f"\n#define IMAGES {len(images)}\nstatic const float images[IMAGES][64] = {{{numbers}}};\n"
@@ -258,34 +273,34 @@ def test_an_emulated_microcontroller_gives_the_same_logits(tmp_path, name, kind)
     done = subprocess.run([*run, "-kernel", "student.elf"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
     words = [int(line, 16) for line in (done.stdout + done.stderr).split()]
     logits = torch.tensor(words, dtype=torch.int64).to(torch.int32).view(torch.float32).view(len(images), 10)
-    here = embedded.build(student, images[:1], calibration(pictures) if kind == "int8" else None)(images)
+    here = compiled(name, kind)(images)
     torch.testing.assert_close(logits, here, rtol=1e-5, atol=1e-5)
 
 
 @needs_arm
-def test_sizes_are_told_for_another_compiler_too():
-    student, pictures, _, _ = trained("mlp-32")
-    size = embedded.sizes(text(student, pictures, "int8"), CORTEX_M4)
+def test_sizes_are_told_for_another_compiler_too(taught):
+    student, pictures, _, _ = taught("mlp-32")
+    size = bare_c.sizes(text(student, pictures, "int8"), CORTEX_M4)
     assert size.undefined == () and 64 + 32 <= size.ram <= 64 + 32 + 64
     assert size.constants >= models.cost(student, pictures.shape).parameters
 
 
 @needs_gcc
-def test_a_channel_without_weights_and_a_layer_that_never_fires_are_no_trouble():
-    student, pictures, images, _ = trained("mlp-24-16")
+def test_a_channel_without_weights_and_a_layer_that_never_fires_are_no_trouble(taught):
+    student, pictures, images, _ = taught("mlp-24-16")
     student = copy.deepcopy(student)
     with torch.no_grad():
         student[1].weight[0] = 0.0
         student[3].weight.zero_(), student[3].bias.fill_(-1.0)
         expected = student(images)  # the bias of the last layer
-    got = embedded.build(student, images[:1], calibration(pictures))(images)
+    got = built(student, images[:1], calibration(pictures))(images)
     torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-4)
 
 
 @needs_gcc
-def test_writing_c_leaves_the_model_as_it_was():
-    student, pictures, _, _ = trained("cnn-8-16")
-    student.train()
+def test_writing_c_leaves_the_model_as_it_was(taught):
+    student, pictures, _, _ = taught("cnn-8-16")
+    student = copy.deepcopy(student).train()
     before = {key: value.clone() for key, value in student.state_dict().items()}
     first, second = (text(student, pictures, "int8") for _ in range(2))
     assert student.training and first == second
@@ -295,39 +310,38 @@ def test_writing_c_leaves_the_model_as_it_was():
 def test_what_has_no_c_is_refused_by_name():
     shape = (3, 32, 32)
     with pytest.raises(Unavailable, match="ResNet at this place cannot be translated; mlp-"):
-        embedded.source(models.build("resnet8", shape, 10), shape)
+        bare_c.source(models.build("resnet8", shape, 10), shape)
     with pytest.raises(Unavailable, match="Conv2d at this place"):
-        embedded.source(nn.Sequential(nn.Conv2d(3, 4, 5), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 784, 2)), shape)
+        bare_c.source(nn.Sequential(nn.Conv2d(3, 4, 5), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 784, 2)), shape)
     with pytest.raises(Unavailable, match="Linear at this place"):  # two matrices without a ReLU between them
-        embedded.source(nn.Sequential(nn.Flatten(), nn.Linear(3072, 4), nn.Linear(4, 2)), shape)
+        bare_c.source(nn.Sequential(nn.Flatten(), nn.Linear(3072, 4), nn.Linear(4, 2)), shape)
     with pytest.raises(Unavailable, match="Conv2d at this place"):  # no logits at its end
-        embedded.source(nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU()), shape)
+        bare_c.source(nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU()), shape)
 
 
 def test_weights_and_images_that_are_not_finite_are_refused():
     model, image = models.build("mlp-4", (1, 8, 8), 2), torch.zeros(1, 1, 8, 8)
     with pytest.raises(ValueError, match="calibration must be at least one finite image"):
-        embedded.source(model, (1, 8, 8), image[:0])
+        bare_c.source(model, (1, 8, 8), image[:0])
     with pytest.raises(ValueError, match="calibration must be at least one finite image"):
-        embedded.source(model, (1, 8, 8), image / 0)
+        bare_c.source(model, (1, 8, 8), image / 0)
     model[1].bias.data[0] = torch.inf
     with pytest.raises(ValueError, match="weights must be finite"):
-        embedded.source(model, (1, 8, 8))
+        bare_c.source(model, (1, 8, 8))
 
 
 def test_a_missing_compiler_is_one_clear_sentence(monkeypatch):
     monkeypatch.setenv("CC", "no-such-cc -O2")
     model, image = models.build("mlp-4", (1, 8, 8), 2), torch.zeros(1, 1, 8, 8)
     with pytest.raises(Unavailable, match="the C compiler no-such-cc is not here: install it") as caught:
-        embedded.build(model, image)
+        built(model, image)
     assert "\n" not in str(caught.value)
 
 
 @needs_gcc
-def test_images_of_another_shape_are_refused():
-    student, _, images, _ = trained("mlp-32")
+def test_images_of_another_shape_are_refused(compiled):
     with pytest.raises(ValueError, match=r"images must be \(batch, 1, 8, 8\), got \(2, 1, 8, 7\)"):
-        embedded.build(student, images[:1])(torch.zeros(2, 1, 8, 7))
+        compiled("mlp-32", "float")(torch.zeros(2, 1, 8, 7))
 
 
 @needs_gcc
@@ -335,17 +349,18 @@ def test_a_folder_that_is_written_again_gives_the_new_student(tmp_path):
     image = torch.ones(1, 1, 8, 8)
     first, second = (models.build("mlp-4", (1, 8, 8), 2).eval() for _ in range(2))
     for model in (first, second):
-        embedded.save(model, image, None, tmp_path)
-        torch.testing.assert_close(embedded.load(tmp_path, image)(image), model(image).detach(), rtol=1e-4, atol=1e-4)
+        bare_c.write(model, image, None, tmp_path)
+        torch.testing.assert_close(bare_c.read(tmp_path, image)(image), model(image).detach(), rtol=1e-4, atol=1e-4)
     assert not torch.allclose(first(image), second(image))
 
 
 def test_other_paddings_and_poolings_are_refused():
     def with_one(conv=None, pool=None):
-        return nn.Sequential(conv or nn.Conv2d(1, 2, 3, padding=1), nn.ReLU(), pool or nn.MaxPool2d(2), nn.Flatten(), nn.Linear(32, 2))
+        first = [conv or nn.Conv2d(1, 2, 3, padding=1), nn.ReLU(), pool or nn.MaxPool2d(2)]
+        return nn.Sequential(*first, nn.Flatten(), nn.Linear(32, 2))
 
-    embedded.source(with_one(), (1, 8, 8))
+    bare_c.source(with_one(), (1, 8, 8))
     others = dict(conv=nn.Conv2d(1, 2, 3, padding=1, padding_mode="reflect")), dict(pool=nn.MaxPool2d(2, ceil_mode=True))
     for other in others:
         with pytest.raises(Unavailable, match="Conv2d at this place cannot be translated"):
-            embedded.source(with_one(**other), (1, 8, 8))
+            bare_c.source(with_one(**other), (1, 8, 8))

@@ -1,33 +1,28 @@
 """The emulated FPGA: torch's answers where the bits suffice, arithmetic of fixed-point numbers where they do not."""
 
-import builtins
 import shutil
+import sys
 
 import pytest
 import torch
 from torch import nn
 
-from kdlab import data, models
-from workbook.runtimes import fpga
+from kdlab import models
 from kdlab.evaluation import predict
-from workbook.runtimes.exports import Unavailable
-from kdlab.training import Knobs, distil
+from workbook.runtimes import Unavailable, fpga
 
 needs_hls = pytest.mark.skipif(not shutil.which("g++"), reason="g++ is not installed")
 
 
 @pytest.fixture
 def hls():
-    return pytest.importorskip("hls4ml", reason="hls4ml is not installed: python -m pip install -c constraints.txt -e '.[fpga]'")
+    line = "python -m pip install -c constraints.txt -e '.[fpga]'"
+    return pytest.importorskip("hls4ml", reason=f"hls4ml is not installed: {line}")
 
 
 @needs_hls
-def test_wide_numbers_give_torchs_logits_and_narrow_ones_other_answers(hls):
-    digits = data.load("digits")
-    torch.manual_seed(0)
-    student = models.build("mlp-16", digits.shape, 10)
-    for _ in distil(student, digits, Knobs(0.0), teacher=None, steps=150, batch_size=64):
-        pass
+def test_wide_numbers_give_torchs_logits_and_narrow_ones_other_answers(hls, trained):
+    digits, student = trained("digits", "mlp-16")
     images, logits = digits.normalize(digits.test.images), predict(student, digits, "test")
     right = lambda z: 100 * (z.argmax(1) == digits.test.labels).double().mean().item()
     wide = fpga.build(student, images[:1], width=32, integer=12)(images)
@@ -55,9 +50,7 @@ def test_bits_that_do_not_fit_are_refused():
 
 
 def test_without_hls4ml_one_sentence_says_how_to_get_it(monkeypatch):
-    real = builtins.__import__
-    blocked = lambda name, *rest: (_ for _ in ()).throw(ImportError) if name == "hls4ml" else real(name, *rest)
-    monkeypatch.setattr(builtins, "__import__", blocked)
+    monkeypatch.setitem(sys.modules, "hls4ml", None)
     with pytest.raises(Unavailable, match=r"hls4ml is not installed; in the repository: .*\[fpga\]") as caught:
         fpga.build(nn.Sequential(nn.Flatten(), nn.Linear(4, 2)), torch.zeros(1, 1, 2, 2))
     assert "\n" not in str(caught.value)
