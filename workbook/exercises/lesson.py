@@ -1,86 +1,43 @@
-"""Checks for the exercises: each takes the reader's function and prints one line: ✓, a hint, or "not attempted".
+"""Checks for the exercises of the notebooks 00 to 05: any right answer passes.
 
-They test properties, so any right answer passes; they never raise, so a notebook runs on.
+What a check is made of stands in base.py.
 """
 
-import asyncio
-import contextlib
-import functools
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-
-class _NotAttempted(Exception):
-    pass
-
-
-def _expect(holds: bool, hint: str) -> None:
-    if not holds:
-        raise AssertionError(hint)
+from kdlab import losses
+from workbook.exercises.base import NotAttempted, checks, close, expect
 
 
-def _checks(success: str) -> Callable:
-    """Makes a check out of a function that raises AssertionError with a hint."""
-
-    def decorate(body: Callable) -> Callable:
-        @functools.wraps(body)
-        def check(answer: Callable) -> None:
-            def call(*args, **kwargs):
-                result = answer(*args, **kwargs)
-                if result is None or result is ...:
-                    raise _NotAttempted
-                return result
-
-            try:
-                torch.manual_seed(0)
-                body(call)
-                print(f"✓ {success}")
-            except _NotAttempted:
-                print("not attempted")
-            except AssertionError as hint:
-                print(f"✗ not yet: {hint}")
-            except Exception as error:
-                print(f"✗ your function raised {type(error).__name__}: {error}")
-
-        return check
-
-    return decorate
-
-
-def _close(a, b, tolerance: float = 1e-5) -> bool:
-    a, b = torch.as_tensor(a).double(), torch.as_tensor(b).double()
-    return a.shape == b.shape and bool(torch.allclose(a, b, rtol=tolerance, atol=tolerance))
-
-
-@_checks("one row per label, all its mass on that class")
+@checks("one row per label, all its mass on that class")
 def one_hot(answer: Callable) -> None:
     """The answer maps labels (n,) and a number of classes to distributions (n, classes)."""
     labels = torch.tensor([2, 0, 3, 3])
     rows = answer(labels, 5)
-    _expect(torch.is_tensor(rows) and rows.shape == (4, 5), "return a tensor with one row per label, one column per class")
-    _expect(_close(rows.sum(1), torch.ones(4)), "each row must sum to 1")
-    _expect(bool((rows.argmax(1) == labels).all()), "the 1 stands in the column of the label")
-    _expect(bool(((rows == 0) | (rows == 1)).all()), "a label leaves nothing for the other classes: only 0 and 1")
+    hint = "return a tensor with one row per label, one column per class"
+    expect(torch.is_tensor(rows) and rows.shape == (4, 5), hint)
+    expect(close(rows.sum(1), torch.ones(4)), "each row must sum to 1")
+    expect(bool((rows.argmax(1) == labels).all()), "the 1 stands in the column of the label")
+    expect(bool(((rows == 0) | (rows == 1)).all()), "a label leaves nothing for the other classes: only 0 and 1")
 
 
-@_checks("the same number that the layers themselves produce")
+@checks("the same number that the layers themselves produce")
 def flat_features(answer: Callable) -> None:
     """The answer maps image size, channels of the last convolution and number of 2x2 poolings to a feature count."""
     for size, channels, poolings in [(32, 32, 2), (8, 64, 1), (28, 16, 2), (30, 8, 3)]:
         x = torch.zeros(1, channels, size, size)
         for _ in range(poolings):
             x = F.max_pool2d(x, 2)
-        _expect(
-            answer(size, channels, poolings) == x.numel(),
-            f"{channels} channels of {size}x{size} after {poolings} poolings are {tuple(x.shape[1:])}: {x.numel()} numbers",
-        )
+        left, shape = x.numel(), tuple(x.shape[1:])
+        hint = f"{channels} channels of {size}x{size} after {poolings} poolings are {shape}: {left} numbers"
+        expect(answer(size, channels, poolings) == left, hint)
 
 
-@_checks("one step of plain training, with nothing left over from the step before")
+@checks("one step of plain training, with nothing left over from the step before")
 def train_step(answer: Callable) -> None:
     """The answer does one step: (model, optimizer, images, labels) → the loss before the step, as a float."""
     images, labels = torch.randn(8, 4), torch.arange(8) % 3
@@ -91,74 +48,78 @@ def train_step(answer: Callable) -> None:
         loss = F.cross_entropy(mine(images), labels)
         expected.zero_grad(), loss.backward(), expected.step()
         before, got = theirs.weight.detach().clone(), answer(theirs, optimizer, images, labels)
-        _expect(isinstance(got, float), "return the loss as a float: loss.item()")
-        _expect(not torch.equal(theirs.weight, before), "the weights stayed: call loss.backward(), then optimizer.step()")
+        expect(isinstance(got, float), "return the loss as a float: loss.item()")
+        hint = "the weights stayed: call loss.backward(), then optimizer.step()"
+        expect(not torch.equal(theirs.weight, before), hint)
         hint = "the first step is off: cross_entropy takes logits, so no softmax before it"
         hint = hint if step == 1 else "the second step is off: clear the gradients with optimizer.zero_grad()"
-        _expect(abs(got - loss.item()) < 1e-5 and _close(theirs.weight.detach(), mine.weight.detach()), hint)
+        expect(abs(got - loss.item()) < 1e-5 and close(theirs.weight.detach(), mine.weight.detach()), hint)
 
 
-@_checks("a distribution per row, its order kept, flatter as the temperature grows, finite for huge logits")
+@checks("a distribution per row, its order kept, flatter as the temperature grows, finite for huge logits")
 def soft_targets(answer: Callable) -> None:
     """The answer maps logits (n, classes) and a temperature to probabilities (n, classes)."""
     logits = 3 * torch.randn(6, 5)
     for temperature in (0.5, 1.0, 4.0):
         p = answer(logits, temperature)
-        _expect(torch.is_tensor(p) and p.shape == logits.shape, "return a tensor of the same shape as the logits")
-        _expect(_close(p.sum(1), torch.ones(6)), "each row must sum to 1: softmax along the classes, dim=1")
-        _expect(bool((p.argsort(1) == logits.argsort(1)).all()), "the order of the classes must not change")
-    _expect(_close(answer(logits, 1.0), logits.softmax(1)), "at temperature 1 it is the plain softmax")
-    _expect(_close(answer(logits, 1e6), torch.full((6, 5), 0.2), 1e-4), "divide the logits by the temperature")
-    _expect(_close(answer(logits, 4.0), (logits / 4).softmax(1)), "at temperature 4 divide the logits by 4")
-    _expect(bool(answer(torch.tensor([[1e4, -1e4]]), 1.0).isfinite().all()), "exp overflows: use torch.softmax")
+        expect(torch.is_tensor(p) and p.shape == logits.shape, "return a tensor of the same shape as the logits")
+        expect(close(p.sum(1), torch.ones(6)), "each row must sum to 1: softmax along the classes, dim=1")
+        expect(bool((p.argsort(1) == logits.argsort(1)).all()), "the order of the classes must not change")
+    expect(close(answer(logits, 1.0), logits.softmax(1)), "at temperature 1 it is the plain softmax")
+    expect(close(answer(logits, 1e6), torch.full((6, 5), 0.2), 1e-4), "divide the logits by the temperature")
+    expect(close(answer(logits, 4.0), (logits / 4).softmax(1)), "at temperature 4 divide the logits by 4")
+    expect(bool(answer(torch.tensor([[1e4, -1e4]]), 1.0).isfinite().all()), "exp overflows: use torch.softmax")
 
 
-@_checks("zero at equality, from teacher to student, independent of the batch, with its T²")
+@checks("zero at equality, from teacher to student, independent of the batch, with its T²")
 def soft_loss(answer: Callable) -> None:
     """The answer maps student logits, teacher logits (n, classes) and a temperature to T² · KL, a scalar."""
     student, teacher = 3 * torch.randn(6, 5), 3 * torch.randn(6, 5)
     value = torch.as_tensor(answer(student, teacher, 2.0))
-    _expect(value.dim() == 0, "return one number: sum over classes, mean over the batch")
-    _expect(abs(float(answer(teacher, teacher, 2.0))) < 1e-5, "student = teacher must give 0: use log_softmax for both")
+    expect(value.dim() == 0, "return one number: sum over classes, mean over the batch")
+    expect(abs(float(answer(teacher, teacher, 2.0))) < 1e-5, "student = teacher must give 0: use log_softmax for both")
     twice = answer(student.repeat(2, 1), teacher.repeat(2, 1), 2.0)
-    _expect(_close(twice, value), "the batch repeated must give the same loss: divide by the batch, not by nothing")
+    expect(close(twice, value), "the batch repeated must give the same loss: divide by the batch, not by nothing")
     for t in (2.0, 3.0):  # at one temperature alone 2 · T or a constant would do
         value, p, q = float(answer(student, teacher, t)), (teacher / t).softmax(1), (student / t).softmax(1)
         right, reverse = (float((a * (a / b).log()).sum(1).mean()) for a, b in ((p, q), (q, p)))
-        _expect(abs(value - right) > 1e-4, "the T² is missing")
-        _expect(abs(value - t**2 * right / 5) > 1e-4, "divided by the number of classes as well: use reduction='batchmean'")
-        _expect(abs(value - t**2 * reverse) > 1e-4, "student and teacher are swapped: F.kl_div(student, teacher)")
-        _expect(abs(value - t**2 * right) < 1e-3, f"at T = {t:g} T² · KL should be {t**2 * right:.3f}, got {value:.3f}")
+        expect(abs(value - right) > 1e-4, "the T² is missing")
+        hint = "divided by the number of classes as well: use reduction='batchmean'"
+        expect(abs(value - t**2 * right / 5) > 1e-4, hint)
+        expect(abs(value - t**2 * reverse) > 1e-4, "student and teacher are swapped: F.kl_div(student, teacher)")
+        expect(abs(value - t**2 * right) < 1e-3, f"at T = {t:g} T² · KL should be {t**2 * right:.3f}, got {value:.3f}")
 
 
-@_checks("alpha = 0 is the labels alone, alpha = 1 the teacher alone, and between them the mix")
+@checks("alpha = 0 is the labels alone, alpha = 1 the teacher alone, and between them the mix")
 def distillation_loss(answer: Callable) -> None:
     """The answer maps student logits, teacher logits, labels, alpha and a temperature to a scalar."""
-    from kdlab import losses
-
     student, teacher, labels = torch.randn(6, 5), torch.randn(6, 5), torch.arange(6) % 5
     hard, soft = F.cross_entropy(student, labels), losses.soft_loss(student, teacher, 3.0)
-    _expect(not _close(answer(student, teacher, labels, 0.0, 3.0), soft), "alpha weighs the soft part: alpha = 0 is labels")
-    _expect(_close(answer(student, teacher, labels, 0.0, 3.0), hard), "at alpha = 0 it must be F.cross_entropy(student, labels)")
-    _expect(_close(answer(student, teacher, labels, 1.0, 2.0), losses.soft_loss(student, teacher, 2.0)), "at alpha = 1 it must be T² · KL with batchmean")
-    _expect(_close(answer(student, teacher, labels, 0.3, 3.0), 0.3 * soft + 0.7 * hard), "mix: alpha·soft + (1−alpha)·hard")
+    hint = "alpha weighs the soft part: alpha = 0 is labels"
+    expect(not close(answer(student, teacher, labels, 0.0, 3.0), soft), hint)
+    hint = "at alpha = 0 it must be F.cross_entropy(student, labels)"
+    expect(close(answer(student, teacher, labels, 0.0, 3.0), hard), hint)
+    hint = "at alpha = 1 it must be T² · KL with batchmean"
+    expect(close(answer(student, teacher, labels, 1.0, 2.0), losses.soft_loss(student, teacher, 2.0)), hint)
+    hint = "mix: alpha·soft + (1−alpha)·hard"
+    expect(close(answer(student, teacher, labels, 0.3, 3.0), 0.3 * soft + 0.7 * hard), hint)
 
 
-@_checks("the right class keeps its share, the wrong ones the same total, spread evenly")
+@checks("the right class keeps its share, the wrong ones the same total, spread evenly")
 def spread_evenly(answer: Callable) -> None:
     """The answer maps probabilities (n, classes) and labels (n,) to probabilities (n, classes)."""
     p, labels = (2 * torch.randn(6, 5)).softmax(1), torch.arange(6) % 5
     kept = p.clone()
     q, right = answer(p, labels), F.one_hot(labels, 5).bool()
-    _expect(torch.equal(p, kept), "the probabilities that were handed in must stay as they were: work on a copy")
-    _expect(torch.is_tensor(q) and q.shape == p.shape, "return a tensor of the same shape as the probabilities")
-    _expect(_close(q[right], p[right]), "the label's own probability must stay")
-    _expect(_close(q.sum(1), torch.ones(6)), "each row must still sum to 1")
+    expect(torch.equal(p, kept), "the probabilities that were handed in must stay as they were: work on a copy")
+    expect(torch.is_tensor(q) and q.shape == p.shape, "return a tensor of the same shape as the probabilities")
+    expect(close(q[right], p[right]), "the label's own probability must stay")
+    expect(close(q.sum(1), torch.ones(6)), "each row must still sum to 1")
     wrong = q[~right].view(6, 4)
-    _expect(_close(wrong, wrong.mean(1, keepdim=True).expand(6, 4)), "all wrong classes of a row get the same share")
+    expect(close(wrong, wrong.mean(1, keepdim=True).expand(6, 4)), "all wrong classes of a row get the same share")
 
 
-@_checks("warm-up left out, the median of the rest, in milliseconds")
+@checks("warm-up left out, the median of the rest, in milliseconds")
 def median_ms(answer: Callable) -> None:
     """The answer maps (call, runs, clock) to a median in milliseconds; the check brings its own clock."""
     durations = iter([5.0, 0.010, 0.012, 0.011, 3.0, 0.013])  # a slow first call and one hiccup, in seconds
@@ -169,82 +130,35 @@ def median_ms(answer: Callable) -> None:
         now += next(durations)
 
     got = answer(call, 5, lambda: read.append(now) or now)
-    _expect(next(durations, None) is None, "call it once to warm up, then exactly `runs` times")
-    _expect(got > 1, "the clock counts seconds: multiply by 1000")
-    _expect(got < 600 and read[0] > 0, "one slow run must not matter: take the median, and leave the warm-up out")
-    _expect(abs(got - 12) < 1e-6, f"the median of the check's five runs is 12 ms, got {got:g}")
+    expect(next(durations, None) is None, "call it once to warm up, then exactly `runs` times")
+    expect(got > 1, "the clock counts seconds: multiply by 1000")
+    expect(got < 600 and read[0] > 0, "one slow run must not matter: take the median, and leave the warm-up out")
+    expect(abs(got - 12) < 1e-6, f"the median of the check's five runs is 12 ms, got {got:g}")
 
 
-@_checks("the first batch size from which the second device is faster, None where it never is")
+@checks("the first batch size from which the second device is faster, None where it never is")
 def crossover(answer: Callable) -> None:
     """The answer maps batches, ms of A and ms of B to a batch size or None."""
 
     def ask(*args):
         try:
             return answer(*args)
-        except _NotAttempted:
+        except NotAttempted:
             return None
 
     batches = [1, 4, 16, 64]
     if ask(batches, [9, 9, 9, 9], [1, 1, 1, 1]) is None:
-        raise _NotAttempted
-    _expect(ask(batches, [9, 9, 9, 9], [1, 1, 1, 1]) == 1, "B is faster from the first batch on: the answer is 1")
-    _expect(ask(batches, [1, 4, 16, 64], [8, 8, 8, 8]) == 16, "B wins at 16 and at 64: the answer is 16")
-    _expect(ask(batches, [1, 1, 1, 1], [2, 2, 2, 2]) is None, "where B never wins, return None")
-    _expect(ask(batches, [1, 9, 1, 9], [2, 2, 2, 2]) == 64, "a win at 4 that is lost at 16 is no crossover")
+        raise NotAttempted
+    expect(ask(batches, [9, 9, 9, 9], [1, 1, 1, 1]) == 1, "B is faster from the first batch on: the answer is 1")
+    expect(ask(batches, [1, 4, 16, 64], [8, 8, 8, 8]) == 16, "B wins at 16 and at 64: the answer is 16")
+    expect(ask(batches, [1, 1, 1, 1], [2, 2, 2, 2]) is None, "where B never wins, return None")
+    expect(ask(batches, [1, 9, 1, 9], [2, 2, 2, 2]) == 64, "a win at 4 that is lost at 16 is no crossover")
 
 
-@_checks("a gain only where the whole interval lies above zero, a loss only where it lies below")
+@checks("a gain only where the whole interval lies above zero, a loss only where it lies below")
 def verdict(answer: Callable) -> None:
     """The answer maps (low, high) of an interval in points to "gain", "loss" or "not shown"."""
     for low, high, expected in [(0.5, 3, "gain"), (-3, -0.5, "loss"), (-0.2, 4, "not shown"), (-4, 0.2, "not shown")]:
         got = answer(low, high)
-        _expect(got == expected, f"for [{low}, {high}] the honest word is {expected!r}, got {got!r}")
-    _expect(answer(0.0, 1.0) == "not shown", "an interval that touches zero shows nothing")
-
-
-@_checks("as many pictures as the share allows are sent, and not one more")
-def threshold_for(answer: Callable) -> None:
-    """The answer maps confidences (n,) and a share to a threshold; pictures with less confidence are sent."""
-    confidence = torch.tensor([0.31, 0.95, 0.52, 0.77, 0.77, 0.99, 0.64, 0.88, 0.9, 0.45])
-    for share, most in [(0.2, 2), (0.5, 4), (0.0, 0), (1.0, 10)]:  # at 0.5 two equal confidences are sent together
-        sent = int((confidence < answer(confidence.clone(), share)).sum())
-        _expect(sent <= share * 10, f"a share of {share:g} of 10 pictures, but {sent} have less confidence than your threshold")
-        _expect(sent == most, f"a share of {share:g} lets {most} of 10 pictures go, your threshold sends {sent}")
-
-
-@_checks("the answer if it comes in time, the fallback if it is late or fails, and nothing left running")
-def answer_within(answer: Callable) -> None:
-    """The answer is an async function of (ask, fallback, seconds); ask is an async function without arguments."""
-    ended = []
-
-    async def in_time():
-        return 3
-
-    async def late():
-        try:
-            await asyncio.sleep(1)
-            return 3
-        finally:
-            ended.append(True)
-
-    async def broken():
-        raise OSError("no route to host")
-
-    async def of(ask, seconds):
-        return await answer(ask, 7, seconds), bool(ended)
-
-    def result(*args):  # a notebook's own loop is running already, so another thread has to
-        return ThreadPoolExecutor(1).submit(asyncio.run, of(*args)).result()
-
-    got, _ = result(in_time, 5.0)
-    if got is None:
-        raise _NotAttempted
-    _expect(got == 3, f"ask() answered 3 in time, your function returned {got}")
-    got, over = result(late, 0.05)
-    _expect(got == 7, "the answer came after the deadline: return the fallback, without waiting for it")
-    _expect(over, "the late question is still running: asyncio.timeout cancels it")
-    with contextlib.suppress(OSError):
-        got, _ = result(broken, 5.0)
-        over = None
-    _expect(over is None and got == 7, "ask() raised OSError: return the fallback")
+        expect(got == expected, f"for [{low}, {high}] the honest word is {expected!r}, got {got!r}")
+    expect(answer(0.0, 1.0) == "not shown", "an interval that touches zero shows nothing")

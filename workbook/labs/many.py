@@ -1,19 +1,22 @@
 """Many students of one architecture trained at once, each with its own knobs, weights and data.
 
-The recipe is that of `training.distil`, step for step: this module only does a step for all students together.
+The loop is `training.distil`: it trains a stack of all students, by a method that gives each its own loss.
 """
 
-import math
-from collections.abc import Iterator, Sequence
+import contextlib
+import functools
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from kdlab import training
+from kdlab import losses, training
 from kdlab.bank import Bank
 from kdlab.data import Dataset, batches
-from kdlab.evaluation import evaluate
-from kdlab.training import Knobs, Step, unbroken, warm_cosine
+from kdlab.training import Knobs
 
 _LAYERS = (nn.Linear, nn.Flatten, nn.ReLU, nn.GELU, nn.SiLU, nn.Tanh, nn.Sigmoid, nn.Identity)
 _BUSY = 1e8  # multiply-adds of one student's forward pass from which a stack gains nothing; measured, see `how`
@@ -22,8 +25,8 @@ _BUSY = 1e8  # multiply-adds of one student's forward pass from which a stack ga
 def how(student: nn.Module, images: int) -> tuple[str, str]:
     """Which way is faster for students of this kind, and why.
 
-    Measured on one thread with 25 students: at once 6 to 20 times faster below a million multiply-adds a step, 1.4 times
-    at 15 million, 0.8 times at 300 million; for CNNs torch.func.vmap gave 0.8 to 1.3 times the speed of one by one.
+    Measured on one thread with 25 students: at once 6 to 20 times faster below a million multiply-adds a step, 1.4
+    times at 15 million, 0.8 times at 300 million; for CNNs torch.func.vmap gave 0.8 to 1.3 times the speed.
 
     Args:
         student: one of them.
@@ -40,6 +43,18 @@ def how(student: nn.Module, images: int) -> tuple[str, str]:
     return "at once", "its steps are small: the time goes into calls, and a batched product is one call for all students"
 
 
+@dataclass(frozen=True)
+class Steps:
+    """What is said after a step of all students: its number from 1, and their losses in nats.
+
+    `parts` maps "loss", "soft" and "hard" to a tensor (students,) on the training's device, which is waited for only
+    when somebody reads them.
+    """
+
+    step: int
+    parts: Mapping[str, Tensor]
+
+
 def distil(
     students: Sequence[nn.Module],
     dataset: Dataset | Sequence[Dataset],
@@ -48,13 +63,10 @@ def distil(
     teacher: Bank | Sequence[Bank],
     steps: int,
     batch_size: int | None = None,
-    indices: Tensor | None = None,
     weight_decay: float = 0.0,
     seed: int | Sequence[int] = 0,
-    evaluate_every: int = 0,
-    record_every: int = 1,
     way: str | None = None,
-) -> Iterator[tuple[Step, ...]]:
+) -> Iterator[Steps]:
     """Trains many students step by step, as `training.distil` trains each, and yields a record of each step.
 
     The weights are stacked, one matrix product a layer serves all students, and the sum of their losses gives each
@@ -63,16 +75,13 @@ def distil(
 
     Args:
         students: of one architecture, on the data set's device, each a module of its own; trained in place.
-        dataset: one for all, or one for each student, of the same shape.
-        knobs: one for each student, read once per step; alpha = 0 is a student alone.
+        dataset: one for all, or one for each student, of the same shape; `dataset.only(…)` says which images it uses.
+        knobs: one for each student; alpha = 0 is a student alone, and lr the peak that `warm_cosine` scales.
         teacher: a bank for all, or one for each student.
-        steps, batch_size, weight_decay, evaluate_every, record_every: as in `training.distil`.
-        indices: int64 (n,) for all, or (students, n): the images of the training split to use; None for all images.
+        steps, batch_size: as in `training.distil`.
+        weight_decay: of AdamW.
         seed: of the batches' order, one for all or one for each student.
         way: "at once" or "one by one"; None takes what `how` says.
-
-    Yields:
-        A tuple with a Step for each student.
 
     Raises:
         ValueError: arguments that do not fit together. IndexError: an image that is not in the bank.
@@ -81,8 +90,8 @@ def distil(
     """
     if not students or len(knobs) != len(students):
         raise ValueError(f"there must be one Knobs for each student, got {len(students)} students, {len(knobs)} knobs")
-    if steps < 1 or record_every < 1:
-        raise ValueError(f"steps and record_every must be >= 1, got {steps} and {record_every}")
+    if steps < 1:
+        raise ValueError(f"steps must be >= 1, got {steps}")
     if len(set(students)) < len(students) or len({repr(student) for student in students}) > 1:
         raise ValueError("students must be of one architecture, and each a module of its own")
     data, banks, seeds = (_one_each(given, len(students)) for given in (dataset, teacher, seed))
@@ -90,117 +99,128 @@ def distil(
         raise ValueError("each teacher must be a Bank; make it once with kdlab.bank.fill")
     if any(bank.split != "train" for bank in banks):
         raise ValueError("students train on the training split, and a bank here holds another")
-    chosen = torch.arange(len(data[0].train)) if indices is None else indices.cpu()  # (n,) or (students, n)
-    if chosen.dim() > 1 and len(chosen) != len(students):
-        raise ValueError(f"indices must be (n,) or ({len(students)}, n), got {tuple(chosen.shape)}")
-    chosen = chosen.expand(len(students), -1)
-    options = dict(steps=steps, batch_size=batch_size, weight_decay=weight_decay)
-    options |= dict(evaluate_every=evaluate_every, record_every=record_every)
-    best, why = how(students[0], min(batch_size or chosen.shape[1], chosen.shape[1]))
-    if way not in (None, "at once", "one by one") or (way == "at once" and _foreign(students[0])):
+    numbers = {len(one.train) if one.indices is None else len(one.indices) for one in data}
+    (best, why), possible = how(students[0], min(batch_size or max(numbers), max(numbers))), not _foreign(students[0])
+    if any(one.recipe for one in data) or len({min(batch_size or n, n) for n in numbers}) > 1:
+        best, why, possible = "one by one", "students at once see equally many plain images in each step", False
+    if way not in (None, "at once", "one by one") or (way == "at once" and not possible):
         raise ValueError(f"way must be 'at once', 'one by one' or None, got {way!r} where {why}")
-    if (way or best) == "at once":
-        return _at_once(students, data, knobs, banks, seeds, chosen, **options)
-    each = zip(students, data, knobs, banks, seeds, chosen)
-    return _one_by_one([training.distil(s, d, k, teacher=b, seed=n, indices=i, **options) for s, d, k, b, n, i in each])
+    each = list(zip(students, data, banks, seeds, knobs))
+    return (_at_once if (way or best) == "at once" else _one_by_one)(each, steps, batch_size, weight_decay)
 
 
-def _one_by_one(steppers: list):
-    try:
-        yield from zip(*steppers, strict=True)
-    finally:
+def _one_by_one(each: list[tuple], steps: int, batch_size: int | None, weight_decay: float) -> Iterator[Steps]:
+    adamw = functools.partial(torch.optim.AdamW, weight_decay=weight_decay)
+    options = dict(steps=steps, batch_size=batch_size, optimizer=adamw)
+    with contextlib.ExitStack() as running:
+        steppers = [training.distil(s, d, k, teacher=b, seed=n, **options) for s, d, b, n, k in each]
         for stepper in steppers:
-            stepper.close()
+            running.enter_context(contextlib.closing(stepper))
+        for all_of_them in zip(*steppers):
+            parts = {name: torch.stack([step.parts[name] for step in all_of_them]) for name in ("loss", "soft", "hard")}
+            yield Steps(all_of_them[0].step, parts)
 
 
-def _at_once(students, data, knobs, banks, seeds, chosen, *, steps, batch_size, weight_decay, record_every, evaluate_every):
-    count, layers = len(students), list(students[0])
-    stack = [torch.stack([w.detach() for w in same]).requires_grad_() for same in zip(*(s.parameters() for s in students))]
-    for i, student in enumerate(students):
-        for own, all_of_them in zip(student.parameters(), stack):
-            own.data = all_of_them.data[i]  # a view: the student is up to date after each step
-    device, dtype = stack[0].device, stack[0].dtype
-    optimizer = torch.optim.AdamW(stack, weight_decay=weight_decay, fused=device.type != "xla")
-    feeds, which = _feeds(data, banks, seeds, chosen, batch_size, device, dtype)
-    whole = batch_size is None or batch_size >= chosen.shape[1]  # the same images in every step
-    done, before = 0, None
+def _at_once(each: list[tuple], steps: int, batch_size: int | None, weight_decay: float) -> Iterator[Steps]:
+    students, data, banks, seeds, knobs = zip(*each)
+    like, peak = next(students[0].parameters()), max(k.lr for k in knobs)
+    rows = [(k.alpha, k.temperature, k.lr / peak) for k in knobs]
+    alpha, heat, share = torch.tensor(rows, dtype=torch.float64).to(like).unbind(1)  # (students,) each
+    feed, said = _feed(data, banks, seeds, batch_size, like), {}
+
+    def method(stack: _Stack, batch, targets, now) -> dict[str, Tensor]:
+        images, labels, targets = next(feed)
+        logits = stack(images)  # (students, batch, classes)
+        soft, hard = torch.vmap(losses.soft_term)(logits, targets, heat), torch.vmap(F.cross_entropy)(logits, labels)
+        said["loss"], said["step"] = losses.mixed(soft, hard, alpha), said.get("step", 0) + 1  # (students,)
+        return {"loss": said["loss"].sum(), "each": said["loss"], "soft": soft, "hard": hard}
+
+    adamw = functools.partial(torch.optim.AdamW, weight_decay=weight_decay)
+    if min(rows, key=lambda row: row[2])[2] < 1:
+        adamw = functools.partial(_Shares, share=share, weight_decay=weight_decay)
+    own = data[0].only(torch.zeros(1, dtype=torch.int64))  # the loop's own batch, which nobody looks at
+    run = training.distil(_Stack(students), own, replace(knobs[0], lr=peak), steps=steps, method=method, optimizer=adamw)
     try:
-        for number in range(1, steps + 1):
-            now = [Knobs(k.alpha, k.temperature, k.lr) for k in knobs]
-            with unbroken():
-                if fresh := number == 1 or not whole:
-                    parts = [torch.stack(part) for part in zip(*map(next, feeds))]  # (feeds, batch, …)
-                    images, labels, targets = (p.expand(count, *p.shape[1:]) if len(p) == 1 else p[which] for p in parts)
-                if turned := now != before:
-                    rows, before = [(k.alpha, k.temperature, k.lr) for k in now], now
-                    alpha, heat, lr = torch.tensor(rows, dtype=dtype, device=device).unbind(1)  # (students,) each
-                    peak = max(k.lr for k in now)
-                if fresh or turned:
-                    log_p = (targets / heat[:, None, None]).log_softmax(2)  # (students, batch, classes)
-                    p = log_p.exp()
-                logits = _forward(layers, stack, images)  # (students, batch, classes)
-                log_q = (logits / heat[:, None, None]).log_softmax(2)
-                soft = heat**2 * (p * (log_p - log_q)).sum(2).mean(1)  # (students,)
-                hard = -logits.log_softmax(2).gather(2, labels[..., None]).mean((1, 2))
-                loss = alpha * soft + (1 - alpha) * hard
-                recorded = number % record_every == 0 or number == steps
-                values = torch.stack([loss, soft, hard], 1).tolist() if recorded else []
-                if bad := [i for i, numbers in enumerate(values) if not all(map(math.isfinite, numbers))]:
-                    where = f"student {bad[0]} is not finite at step {number} with {now[bad[0]]}"
-                    raise FloatingPointError(f"the loss of {where}; try a smaller lr")
-                optimizer.zero_grad(set_to_none=True)
-                loss.sum().backward()
-                optimizer.param_groups[0]["lr"] = peak * warm_cosine(number, steps)
-                start = [w.detach().clone() for w in stack] if len({k.lr for k in now}) > 1 else []
-                optimizer.step()
-                for w, old in zip(stack, start):  # AdamW's move is proportional to lr: each student goes its share of it
-                    w.data.copy_(old.lerp(w.data, (lr / peak).view(-1, *[1] * (w.dim() - 1))))
-                done = number
-            if recorded:
-                looked = evaluate_every and (number % evaluate_every == 0 or number == steps)
-                accuracy = [evaluate(s, d).accuracy if looked else None for s, d in zip(students, data)]
-                rates = [k.lr * warm_cosine(number, steps) for k in now]
-                yield tuple(Step(number, *v, k.alpha, k.temperature, r, a) for v, k, r, a in zip(values, now, rates, accuracy))
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(done) from None
-    finally:
         for student in students:
-            for own in student.eval().parameters():
-                own.data = own.data.clone()  # its own memory again, not a part of everyone's
+            student.train()
+        for step in run:
+            yield Steps(step.step, {"loss": step.parts["each"], "soft": step.parts["soft"], "hard": step.parts["hard"]})
+    except FloatingPointError:
+        bad = int((~said["loss"].isfinite()).nonzero()[0])
+        where = f"student {bad} is not finite at step {said['step']} with {knobs[bad]}"
+        raise FloatingPointError(f"the loss of {where}; try a smaller lr") from None
+    finally:
+        run.close()
+        for student in students:
+            for weight in student.eval().parameters():
+                weight.data = weight.data.clone()  # its own memory again, not a part of everyone's
 
 
-# Students with the same data, bank, seed and images share a feed; `which` says whose is whose.
-def _feeds(data, banks, seeds, chosen, batch_size, device, dtype) -> tuple[list[Iterator], Tensor]:
-    made, which = {}, []
-    for given in zip(data, banks, seeds, chosen):
-        key = (id(given[0]), id(given[1]), given[2], tuple(given[3].tolist()))
-        made.setdefault(key, _feed(*given, batch_size, device, dtype))  # a generator: nothing is done before its first batch
-        which.append(list(made).index(key))
-    return list(made.values()), torch.tensor(which, device=device)
+class _Stack(nn.Module):
+    """Everyone's weights, a tensor (students, …) for each of a student's, which are views of it from then on."""
+
+    def __init__(self, students: Sequence[nn.Sequential]):
+        super().__init__()
+        self.layers = list(students[0])  # a list, so that their weights are not among the stack's
+        together = zip(*(student.parameters() for student in students))
+        self.weights = nn.ParameterList(torch.stack([w.detach() for w in same]) for same in together)
+        for i, student in enumerate(students):
+            for own, all_of_them in zip(student.parameters(), self.weights):
+                own.data = all_of_them.data[i]
+
+    def forward(self, x: Tensor) -> Tensor:  # (students, batch, …)
+        weights = iter(self.weights)
+        for layer in self.layers:
+            if type(layer) is nn.Linear:
+                w = next(weights).mT  # (students, in, out)
+                x = torch.bmm(x, w) if layer.bias is None else torch.baddbmm(next(weights)[:, None], x, w)
+            else:
+                x = x.flatten(2) if type(layer) is nn.Flatten else layer(x)
+        return x
 
 
-def _feed(dataset, bank, seed, indices, batch_size, device, dtype) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    stored = bank.lookup(indices).to(device, dtype)  # (n, classes)
-    indices = indices.to(device)
-    for place in batches(len(indices), batch_size, seed=seed, device=device):
-        images, labels = dataset.train.images[indices[place]], dataset.train.labels[indices[place]]
-        yield dataset.normalize(images).to(dtype), labels, stored[place]
+class _Shares(torch.optim.AdamW):
+    """AdamW's move is proportional to lr: each student goes its share (students,) of the move at the largest lr."""
+
+    def __init__(self, parameters, share: Tensor, lr: float, weight_decay: float, fused: bool | None = None):
+        super().__init__(parameters, lr=lr, weight_decay=weight_decay, fused=fused)
+        self.share = share
+
+    def step(self) -> None:
+        weights = [w for group in self.param_groups for w in group["params"]]
+        start = [w.detach().clone() for w in weights]
+        super().step()
+        for w, old in zip(weights, start):
+            w.data.copy_(old.lerp(w.data, self.share.view(-1, *[1] * (w.dim() - 1))))
 
 
-def _forward(layers: Sequence[nn.Module], stack: Sequence[Tensor], x: Tensor) -> Tensor:
-    """The layers of one student with everyone's weights, on x (students, batch, …)."""
-    weights = iter(stack)
-    for layer in layers:
-        if type(layer) is nn.Linear:
-            w = next(weights).mT  # (students, in, out)
-            x = torch.bmm(x, w) if layer.bias is None else torch.baddbmm(next(weights)[:, None], x, w)
-        else:
-            x = x.flatten(2) if type(layer) is nn.Flatten else layer(x)
-    return x
+def _feed(data, banks, seeds, batch_size: int | None, like: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """Images, labels and targets (students, batch, …); students with the same images, bank and seed share a source."""
+    sources, which, whole = {}, [], True
+    for dataset, bank, seed in zip(data, banks, seeds):
+        places = torch.arange(len(dataset.train)) if dataset.indices is None else dataset.indices.cpu()
+        key = (id(dataset.train), id(bank), seed, tuple(places.tolist()))
+        sources.setdefault(key, _source(dataset, bank, seed, places, batch_size, like))
+        which.append(list(sources).index(key))
+        whole = whole and (batch_size or len(places)) >= len(places)
+    count, which = len(which), torch.tensor(which, device=like.device)
+
+    def batch() -> tuple[Tensor, ...]:
+        parts = [torch.stack(part) for part in zip(*map(next, sources.values()))]  # (sources, batch, …)
+        return tuple(p.expand(count, *p.shape[1:]) if len(p) == 1 else p[which] for p in parts)
+
+    return itertools.repeat(batch()) if whole else (batch() for _ in itertools.count())
+
+
+def _source(dataset, bank, seed, places, batch_size, like) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    stored, places = bank.lookup(places).to(like), places.to(like.device)  # (n, classes)
+    for place in batches(len(places), batch_size, seed=seed, device=like.device):
+        part = dataset.train.subset(places[place])
+        yield dataset.normalize(part.images).to(like.dtype), part.labels, stored[place]
 
 
 def _foreign(student: nn.Module) -> str:
-    """The first part that `_forward` cannot do for all students, or an empty text."""
+    """The first part that a stack cannot do for all students, or an empty text."""
     if type(student) is not nn.Sequential:
         return type(student).__name__
     return next((type(layer).__name__ for layer in student if type(layer) not in _LAYERS), "")
@@ -208,5 +228,6 @@ def _foreign(student: nn.Module) -> str:
 
 def _one_each(given, count: int) -> list:
     if isinstance(given, Sequence) and len(given) != count:
-        raise ValueError(f"dataset, teacher and seed must be one for all or one for each of {count} students, got {len(given)}")
+        said = "dataset, teacher and seed must be one for all or one for each"
+        raise ValueError(f"{said} of {count} students, got {len(given)}")
     return list(given) if isinstance(given, Sequence) else [given] * count

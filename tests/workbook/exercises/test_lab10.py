@@ -1,11 +1,11 @@
-"""The labs' checks: right answers pass, each typical mistake gets its own hint, and nothing ever raises."""
+"""The checks of lab 10: right answers pass, each typical mistake gets its own hint, and nothing ever raises."""
 
 import math
 
 import pytest
 import torch
 
-from workbook.exercises import labs as check_labs
+from workbook.exercises import lab10 as check
 
 
 def row_shift(logits, labels):
@@ -30,15 +30,15 @@ def renormalized(values, places, rest, classes):
     return from_top_k(values.log_softmax(1), places, rest, classes)
 
 
-RIGHT = [(check_labs.row_shift, row_shift), (check_labs.from_top_k, from_top_k)]
+RIGHT = [(check.row_shift, row_shift), (check.from_top_k, from_top_k)]
 WRONG = [
-    (check_labs.row_shift, lambda z, y: (len(y) - row_shift(z, y)) % len(y), "the other way round"),
-    (check_labs.row_shift, lambda z, y: int((z.argmax(1) != y).sum()), "try every shift"),
-    (check_labs.row_shift, lambda z, y: [7], "one whole number"),
-    (check_labs.from_top_k, no_rest, "old probabilities"),
-    (check_labs.from_top_k, rest_unshared, "subtract its logarithm"),
-    (check_labs.from_top_k, renormalized, "unchanged"),
-    (check_labs.from_top_k, lambda values, places, rest, classes: values, "(n, classes)"),
+    (check.row_shift, lambda z, y: (len(y) - row_shift(z, y)) % len(y), "the other way round"),
+    (check.row_shift, lambda z, y: int((z.argmax(1) != y).sum()), "try every shift"),
+    (check.row_shift, lambda z, y: [7], "one whole number"),
+    (check.from_top_k, no_rest, "old probabilities"),
+    (check.from_top_k, rest_unshared, "subtract its logarithm"),
+    (check.from_top_k, renormalized, "unchanged"),
+    (check.from_top_k, lambda values, places, rest, classes: values, "(n, classes)"),
 ]
 
 

@@ -1,13 +1,13 @@
-"""The labs' checks accept right answers of any make, and answer each wrong one with its hint."""
+"""The checks of lab 12 accept right answers of any make, and answer each wrong one with its hint."""
 
 import pytest
 import torch
 
-from workbook.exercises import labs as check_labs
+from workbook.exercises import lab12 as check
 
 
-def says(capsys, check, answer):
-    check(answer)
+def says(capsys, run, answer):
+    run(answer)
     return capsys.readouterr().out
 
 
@@ -23,13 +23,13 @@ def quantize(x, levels=255, zero_inside=True, whole=True, clamp=True):
 
 
 def test_a_right_quantization_passes_in_any_type(capsys):
-    assert says(capsys, check_labs.quantize, quantize).startswith("✓")
+    assert says(capsys, check.quantize, quantize).startswith("✓")
 
     def uint8(x):
         numbers, scale, zero = quantize(x)
         return numbers.to(torch.uint8), torch.tensor(scale), torch.tensor(zero)
 
-    assert says(capsys, check_labs.quantize, uint8).startswith("✓")
+    assert says(capsys, check.quantize, uint8).startswith("✓")
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_a_right_quantization_passes_in_any_type(capsys):
     ],
 )
 def test_a_wrong_quantization_gets_its_hint(capsys, wrong, hint):
-    said = says(capsys, check_labs.quantize, wrong)
+    said = says(capsys, check.quantize, wrong)
     assert hint in said and not said.startswith("✓")
 
 
@@ -58,7 +58,7 @@ def choose(rows, max_ms, max_kb, least, key="ms", strict=False):
 
 
 def test_a_right_choice_passes(capsys):
-    assert says(capsys, check_labs.choose, choose).startswith("✓")
+    assert says(capsys, check.choose, choose).startswith("✓")
 
 
 @pytest.mark.parametrize(
@@ -73,4 +73,4 @@ def test_a_right_choice_passes(capsys):
     ],
 )
 def test_a_wrong_choice_gets_its_hint(capsys, wrong, hint):
-    assert hint in says(capsys, check_labs.choose, wrong)
+    assert hint in says(capsys, check.choose, wrong)

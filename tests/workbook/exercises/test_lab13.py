@@ -1,4 +1,4 @@
-"""The labs' checks: right answers pass, each typical mistake gets its own hint, and nothing raises."""
+"""The checks of lab 13: right answers pass, each typical mistake gets its own hint, and nothing raises."""
 
 import copy
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from workbook.exercises import labs as check_labs
+from workbook.exercises import lab13 as check
 
 
 def fake(x, low, high, bits, *, steps=None, whole=True, round_=True, clamp=True, order="round"):
@@ -49,32 +49,32 @@ def in_place(first, second, keep):
 
 
 CASES = [
-    (check_labs.fake_quantize, fake, "✓"),
-    (check_labs.fake_quantize, lambda x, low, high, bits: None, "not attempted"),
-    (check_labs.fake_quantize, lambda x, low, high, bits: x, "round x / scale"),
-    (check_labs.fake_quantize, lambda *a: fake(*a, clamp=False), "clamp the levels"),
-    (check_labs.fake_quantize, lambda *a: fake(*a, whole=False), "whole level"),
-    (check_labs.fake_quantize, lambda *a: fake(*a, steps=2 ** a[3]), "not 2**bits"),
-    (check_labs.fake_quantize, lambda *a: fake(*a, steps=2 ** a[3] + 8), "more than half a step"),
-    (check_labs.fake_quantize, lambda *a: fake(*a).detach(), "no gradient comes back"),
-    (check_labs.fake_quantize, lambda *a: fake(*a, order="nothing"), "round has the gradient 0"),
-    (check_labs.fake_quantize, lambda *a: fake(*a, order="clamp"), "not through clamp"),
-    (check_labs.fake_quantize, lambda x, low, high, bits: fake(x, low, high, bits) + (x - x.detach()) * 0.5, "gradient must be"),
-    (check_labs.fake_quantize, lambda *a: 1 / 0, "raised ZeroDivisionError"),
-    (check_labs.without_channels, remove, "✓"),
-    (check_labs.without_channels, lambda a, b, keep: None, "not attempted"),
-    (check_labs.without_channels, lambda a, b, keep: a, "return two nn.Conv2d"),
-    (check_labs.without_channels, masked, "of the first, keep rows"),
-    (check_labs.without_channels, lambda a, b, keep: (remove(a, b, keep)[0], b), "of the second, keep columns"),
-    (check_labs.without_channels, lambda *a: remove(*a, shift=1), "same channels"),
-    (check_labs.without_channels, lambda *a: remove(*a, biases=False), "keeps all its biases"),
-    (check_labs.without_channels, lambda *a: remove(*a, options=False), "stride and padding"),
-    (check_labs.without_channels, in_place, "must stay as they were"),
+    (check.fake_quantize, fake, "✓"),
+    (check.fake_quantize, lambda x, low, high, bits: None, "not attempted"),
+    (check.fake_quantize, lambda x, low, high, bits: x, "round x / scale"),
+    (check.fake_quantize, lambda *a: fake(*a, clamp=False), "clamp the levels"),
+    (check.fake_quantize, lambda *a: fake(*a, whole=False), "whole level"),
+    (check.fake_quantize, lambda *a: fake(*a, steps=2 ** a[3]), "not 2**bits"),
+    (check.fake_quantize, lambda *a: fake(*a, steps=2 ** a[3] + 8), "more than half a step"),
+    (check.fake_quantize, lambda *a: fake(*a).detach(), "no gradient comes back"),
+    (check.fake_quantize, lambda *a: fake(*a, order="nothing"), "round has the gradient 0"),
+    (check.fake_quantize, lambda *a: fake(*a, order="clamp"), "not through clamp"),
+    (check.fake_quantize, lambda x, low, high, bits: fake(x, low, high, bits) + (x - x.detach()) * 0.5, "gradient must be"),
+    (check.fake_quantize, lambda *a: 1 / 0, "raised ZeroDivisionError"),
+    (check.without_channels, remove, "✓"),
+    (check.without_channels, lambda a, b, keep: None, "not attempted"),
+    (check.without_channels, lambda a, b, keep: a, "return two nn.Conv2d"),
+    (check.without_channels, masked, "of the first, keep rows"),
+    (check.without_channels, lambda a, b, keep: (remove(a, b, keep)[0], b), "of the second, keep columns"),
+    (check.without_channels, lambda *a: remove(*a, shift=1), "same channels"),
+    (check.without_channels, lambda *a: remove(*a, biases=False), "keeps all its biases"),
+    (check.without_channels, lambda *a: remove(*a, options=False), "stride and padding"),
+    (check.without_channels, in_place, "must stay as they were"),
 ]
 
 
-@pytest.mark.parametrize("check, answer, said", CASES)
-def test_a_check_says_what_it_should(capsys, check, answer, said):
-    check(answer)
+@pytest.mark.parametrize("run, answer, said", CASES)
+def test_a_check_says_what_it_should(capsys, run, answer, said):
+    run(answer)
     printed = capsys.readouterr().out
     assert said in printed and printed.count("\n") == 1

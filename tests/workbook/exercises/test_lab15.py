@@ -1,8 +1,8 @@
-"""The labs' checks: right answers pass, each typical mistake gets its own hint, and nothing raises."""
+"""The checks of lab 15: right answers pass, each typical mistake gets its own hint, and nothing raises."""
 
 import pytest
 
-from workbook.exercises import labs as check_labs
+from workbook.exercises import lab15 as check
 
 
 def jain(shares):
@@ -31,24 +31,24 @@ def to_the_smallest_remainder(n, speeds):
 
 
 CASES = [
-    (check_labs.jain_index, jain, "✓"),
-    (check_labs.jain_index, lambda x: None, "not attempted"),
-    (check_labs.jain_index, lambda x: sum(x) ** 2 / sum(a * a for a in x), "number of shares in the denominator"),
-    (check_labs.jain_index, lambda x: sum(a * a for a in x) / (len(x) * sum(x) ** 2), "equal shares must give 1"),
-    (check_labs.jain_index, lambda x: min(x) / max(x), "square the sum"),
-    (check_labs.jain_index, lambda x: 1.0 if x[-1] else 1 / 4, "of 10 with equal shares"),
-    (check_labs.largest_remainder, remainder, "✓"),
-    (check_labs.largest_remainder, lambda n, s: None, "not attempted"),
-    (check_labs.largest_remainder, lambda n, s: [round(n * x / sum(s)) for x in s], "your shares sum to"),
-    (check_labs.largest_remainder, lambda n, s: [n * x / sum(s) for x in s], "a chunk is not cut"),
-    (check_labs.largest_remainder, lambda n, s: [n], "one number for each device"),
-    (check_labs.largest_remainder, all_to_the_first, "rounded down or up"),
-    (check_labs.largest_remainder, to_the_smallest_remainder, "largest remainders"),
-    (check_labs.largest_remainder, lambda n, s: s / n, "raised TypeError"),
+    (check.jain_index, jain, "✓"),
+    (check.jain_index, lambda x: None, "not attempted"),
+    (check.jain_index, lambda x: sum(x) ** 2 / sum(a * a for a in x), "number of shares in the denominator"),
+    (check.jain_index, lambda x: sum(a * a for a in x) / (len(x) * sum(x) ** 2), "equal shares must give 1"),
+    (check.jain_index, lambda x: min(x) / max(x), "square the sum"),
+    (check.jain_index, lambda x: 1.0 if x[-1] else 1 / 4, "of 10 with equal shares"),
+    (check.largest_remainder, remainder, "✓"),
+    (check.largest_remainder, lambda n, s: None, "not attempted"),
+    (check.largest_remainder, lambda n, s: [round(n * x / sum(s)) for x in s], "your shares sum to"),
+    (check.largest_remainder, lambda n, s: [n * x / sum(s) for x in s], "a chunk is not cut"),
+    (check.largest_remainder, lambda n, s: [n], "one number for each device"),
+    (check.largest_remainder, all_to_the_first, "rounded down or up"),
+    (check.largest_remainder, to_the_smallest_remainder, "largest remainders"),
+    (check.largest_remainder, lambda n, s: s / n, "raised TypeError"),
 ]
 
 
-@pytest.mark.parametrize("check, answer, said", CASES)
-def test_a_check_says_what_it_should(capsys, check, answer, said):
-    check(answer)
+@pytest.mark.parametrize("run, answer, said", CASES)
+def test_a_check_says_what_it_should(capsys, run, answer, said):
+    run(answer)
     assert said in capsys.readouterr().out

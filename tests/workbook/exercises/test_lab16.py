@@ -1,9 +1,9 @@
-"""The checks of notebook 16: right answers pass, each typical mistake gets its own hint, and nothing raises."""
+"""The checks of lab 16: right answers pass, each typical mistake gets its own hint, and nothing raises."""
 
 import pytest
 import torch
 
-from workbook.exercises import labs as check_labs
+from workbook.exercises import lab16 as check
 
 
 def int8(weights, largest=127, round=torch.round, rows=True, dtype=torch.int8):
@@ -24,28 +24,28 @@ def zero_by_zero(weights):
 
 
 CASES = [
-    (check_labs.int8_per_row, int8, "✓"),
-    (check_labs.int8_per_row, lambda w: None, "not attempted"),
-    (check_labs.int8_per_row, lambda w: int8(w)[0], "return two tensors"),
-    (check_labs.int8_per_row, lambda w: int8(w, dtype=torch.int32), "torch.int8"),
-    (check_labs.int8_per_row, lambda w: int8(w, rows=False), "each row's largest weight"),
-    (check_labs.int8_per_row, lambda w: int8(w, largest=63), "each row's largest weight"),
-    (check_labs.int8_per_row, lambda w: int8(w, round=torch.trunc), "round, do not cut off"),
-    (check_labs.int8_per_row, lambda w: (int8(w)[0], int8(w)[1][:1]), "one scale > 0 for each row"),
-    (check_labs.int8_per_row, lambda w: int8(w.mul_(2)), "work on a copy"),
-    (check_labs.int8_per_row, zero_by_zero, "0 / 0"),
-    (check_labs.fixed_point, fixed, "✓"),
-    (check_labs.fixed_point, lambda x, w, i: None, "not attempted"),
-    (check_labs.fixed_point, lambda x, w, i: x, "stores multiples of"),
-    (check_labs.fixed_point, lambda x, w, i: fixed(x, w, i, cut=torch.round), "floor, not round"),
-    (check_labs.fixed_point, lambda x, w, i: fixed(x, w, i, cut=torch.trunc), "also below zero"),
-    (check_labs.fixed_point, lambda x, w, i: fixed(x, w, i, wrap=False), "wraps around"),
-    (check_labs.fixed_point, lambda x, w, i: fixed(x, w, i + 1), "holds multiples of"),
-    (check_labs.fixed_point, lambda x, w, i: x / 0.0 + "a", "raised"),
+    (check.int8_per_row, int8, "✓"),
+    (check.int8_per_row, lambda w: None, "not attempted"),
+    (check.int8_per_row, lambda w: int8(w)[0], "return two tensors"),
+    (check.int8_per_row, lambda w: int8(w, dtype=torch.int32), "torch.int8"),
+    (check.int8_per_row, lambda w: int8(w, rows=False), "each row's largest weight"),
+    (check.int8_per_row, lambda w: int8(w, largest=63), "each row's largest weight"),
+    (check.int8_per_row, lambda w: int8(w, round=torch.trunc), "round, do not cut off"),
+    (check.int8_per_row, lambda w: (int8(w)[0], int8(w)[1][:1]), "one scale > 0 for each row"),
+    (check.int8_per_row, lambda w: int8(w.mul_(2)), "work on a copy"),
+    (check.int8_per_row, zero_by_zero, "0 / 0"),
+    (check.fixed_point, fixed, "✓"),
+    (check.fixed_point, lambda x, w, i: None, "not attempted"),
+    (check.fixed_point, lambda x, w, i: x, "stores multiples of"),
+    (check.fixed_point, lambda x, w, i: fixed(x, w, i, cut=torch.round), "floor, not round"),
+    (check.fixed_point, lambda x, w, i: fixed(x, w, i, cut=torch.trunc), "also below zero"),
+    (check.fixed_point, lambda x, w, i: fixed(x, w, i, wrap=False), "wraps around"),
+    (check.fixed_point, lambda x, w, i: fixed(x, w, i + 1), "holds multiples of"),
+    (check.fixed_point, lambda x, w, i: x / 0.0 + "a", "raised"),
 ]
 
 
-@pytest.mark.parametrize("check, answer, said", CASES)
-def test_a_check_says_what_it_should(capsys, check, answer, said):
-    check(answer)
+@pytest.mark.parametrize("run, answer, said", CASES)
+def test_a_check_says_what_it_should(capsys, run, answer, said):
+    run(answer)
     assert said in capsys.readouterr().out

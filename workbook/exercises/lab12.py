@@ -1,0 +1,63 @@
+"""Checks for the exercises of lab 12, one student on many runtimes: any right answer passes.
+
+What a check is made of stands in base.py.
+"""
+
+from collections.abc import Callable
+
+import torch
+
+from workbook.exercises.base import NotAttempted, checks, expect
+
+
+@checks("zero stays zero, the ends stay in, and no value inside is off by more than half a step")
+def quantize(answer: Callable) -> None:
+    """The answer maps a float tensor to (numbers 0 .. 255, scale, zero point), x ≈ scale · (numbers − zero point)."""
+    cases = {
+        "both signs": torch.linspace(-1.7, 3.1, 101),
+        "positive values only": 5 + torch.rand(50),
+        "negative values only": -5 - torch.rand(50),
+    }
+    for name, x in cases.items():
+        kept = x.clone()
+        numbers, scale, zero = answer(x)
+        scale, zero = float(scale), float(zero)
+        expect(torch.equal(x, kept), "the tensor that was handed in must stay as it was")
+        expect(torch.is_tensor(numbers) and numbers.shape == x.shape, "return a tensor of the same shape first")
+        numbers = numbers.double()
+        expect(bool((numbers == numbers.round()).all()), "the numbers must be whole: round them")
+        expect(numbers.min() >= 0 and numbers.max() <= 255, "the numbers must lie in 0 .. 255: clamp them")
+        hint = f"{name}: the zero point is one of the numbers 0 .. 255, got {zero:g}"
+        expect(zero == round(zero) and 0 <= zero <= 255, hint)
+        low, high = min(x.min().item(), 0.0), max(x.max().item(), 0.0)
+        step = (high - low) / 255
+        error = (scale * (numbers - zero) - x.double()).abs().max().item()
+        expect(scale > 0.99 * step, f"{name}: 255 steps must reach from {low:.2f} to {high:.2f}, with 0 inside")
+        expect(scale < 1.02 * step, f"{name}: the step is larger than it need be: (high − low) / 255 with 0 inside")
+        hint = f"{name}: the largest error is {error / step:.1f} steps: numbers = x / scale + zero point, rounded"
+        expect(error <= 1.02 * step, hint)
+
+
+@checks("the fastest of those that keep the budget, and None where there is none")
+def choose(answer: Callable) -> None:
+    """The answer maps rows (dicts with name, ms, kb, accuracy), max_ms, max_kb and min_accuracy to a name or None."""
+    rows = [
+        {"name": "a", "ms": 2.0, "kb": 30, "accuracy": 0.90},
+        {"name": "b", "ms": 0.5, "kb": 900, "accuracy": 0.90},
+        {"name": "c", "ms": 1.0, "kb": 20, "accuracy": 0.85},
+        {"name": "d", "ms": 1.5, "kb": 25, "accuracy": 0.89},
+    ]
+
+    def ask(*budget):
+        try:
+            return answer(rows, *budget)
+        except NotAttempted:
+            return None
+
+    if ask(10.0, 1000, 0.0) is None:
+        raise NotAttempted
+    expect(ask(10.0, 1000, 0.0) == "b", "where all keep the budget the fastest wins")
+    expect(ask(10.0, 100, 0.0) == "c", "a row with more kb than the budget is out")
+    expect(ask(10.0, 100, 0.88) == "d", "a row below the accuracy that was asked for is out")
+    expect(ask(1.2, 100, 0.88) is None, "where no row keeps all three, return None")
+    expect(ask(1.0, 20, 0.85) == "c", "a row that meets its budget exactly keeps it")

@@ -1,0 +1,61 @@
+"""Checks for the exercises of lab 14, cloud and edge: any right answer passes.
+
+What a check is made of stands in base.py.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import torch
+
+from workbook.exercises.base import NotAttempted, checks, expect
+
+
+@checks("as many pictures as the share allows are sent, and not one more")
+def threshold_for(answer: Callable) -> None:
+    """The answer maps confidences (n,) and a share to a threshold; pictures with less confidence are sent."""
+    confidence = torch.tensor([0.31, 0.95, 0.52, 0.77, 0.77, 0.99, 0.64, 0.88, 0.9, 0.45])
+    for share, most in [(0.2, 2), (0.5, 4), (0.0, 0), (1.0, 10)]:  # at 0.5 two equal confidences are sent together
+        sent = int((confidence < answer(confidence.clone(), share)).sum())
+        hint = f"a share of {share:g} of 10 pictures, but {sent} have less confidence than your threshold"
+        expect(sent <= share * 10, hint)
+        expect(sent == most, f"a share of {share:g} lets {most} of 10 pictures go, your threshold sends {sent}")
+
+
+@checks("the answer if it comes in time, the fallback if it is late or fails, and nothing left running")
+def answer_within(answer: Callable) -> None:
+    """The answer is an async function of (ask, fallback, seconds); ask is an async function without arguments."""
+    ended = []
+
+    async def in_time():
+        return 3
+
+    async def late():
+        try:
+            await asyncio.sleep(1)
+            return 3
+        finally:
+            ended.append(True)
+
+    async def broken():
+        raise OSError("no route to host")
+
+    async def of(ask, seconds):
+        return await answer(ask, 7, seconds), bool(ended)
+
+    def result(*args):  # a notebook's own loop is running already, so another thread has to
+        return ThreadPoolExecutor(1).submit(asyncio.run, of(*args)).result()
+
+    got, _ = result(in_time, 5.0)
+    if got is None:
+        raise NotAttempted
+    expect(got == 3, f"ask() answered 3 in time, your function returned {got}")
+    got, over = result(late, 0.05)
+    expect(got == 7, "the answer came after the deadline: return the fallback, without waiting for it")
+    expect(over, "the late question is still running: asyncio.timeout cancels it")
+    with contextlib.suppress(OSError):
+        got, _ = result(broken, 5.0)
+        over = None
+    expect(over is None and got == 7, "ask() raised OSError: return the fallback")
