@@ -133,7 +133,8 @@ def answer_orders() -> None:
     """What the process of `cold_start` does: a fork of it for each order; it ends with whoever gives the orders."""
     for line in sys.stdin:
         if hasattr(os, "fork") and (forked := os.fork()):
-            os.waitpid(forked, 0)
+            if status := os.waitpid(forked, 0)[1]:
+                print(f"\n{_SAID}!the process ended with status {status}", flush=True)
             continue
         name, folder, shape, threads = json.loads(line)
         torch.set_num_threads(threads)
