@@ -8,10 +8,10 @@ one kernel; memory over a run. Browser and kernel share this machine's clock and
 """
 
 import argparse
+import shutil
 import statistics
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 from provenance import ROOT, write
@@ -96,10 +96,12 @@ WATCH = """() => {
 }"""
 WATCH_EXPLORER = """() => {
     window.moves = [];
-    const slider = document.querySelector('.kd-explorer-temperature'), bar = document.querySelectorAll('.kd-explorer-bar')[1];
+    const slider = document.querySelector('.kd-explorer-temperature');
+    const bar = document.querySelectorAll('.kd-explorer-bar')[1];
     let pressed = 0;
     slider.addEventListener('keydown', event => { pressed = performance.timeOrigin + event.timeStamp; }, true);
-    new MutationObserver(() => { const from = pressed; if (from) requestAnimationFrame(() => requestAnimationFrame(() => {
+    new MutationObserver(() => { const from = pressed;
+        if (from) requestAnimationFrame(() => requestAnimationFrame(() => {
         window.moves.push(performance.timeOrigin + performance.now() - from); })); pressed = 0; }
     ).observe(bar, {attributes: true, attributeFilter: ['data-probability']});
 }"""
@@ -153,11 +155,13 @@ def memory(notebook, minutes: float) -> dict:
     for place in range(11):
         if place:
             notebook.page.wait_for_timeout(60_000 * minutes / 10)
-        rows.append([round(60 * minutes * place / 10), round(notebook.ask("memory()"), 1), round(notebook.page.evaluate(heap), 1)])
+        kernel, page = notebook.ask("memory()"), notebook.page.evaluate(heap)
+        rows.append([round(60 * minutes * place / 10), round(kernel, 1), round(page, 1)])
     steps = notebook.ask("run._session.step")
     notebook.page.locator("button.kd-stop").click()
     return {"minutes": minutes, "steps": steps, "seconds_kernel_page": rows,
-            "kernel_growth_mb": round(rows[-1][1] - rows[2][1], 1), "page_growth_mb": round(rows[-1][2] - rows[2][2], 1)}
+            "kernel_growth_mb": round(rows[-1][1] - rows[2][1], 1),
+            "page_growth_mb": round(rows[-1][2] - rows[2][2], 1)}
 
 
 def main() -> None:
@@ -172,14 +176,17 @@ def main() -> None:
     executable = harness.find_browser()
     if not executable:
         sys.exit(harness.HOW_TO_GET_ONE)
-    place = Path(tempfile.mkdtemp())
-    server = harness.Server(place)
+    folder = Path(tempfile.mkdtemp())
+    server = harness.Server(folder)
     try:
-        with harness.browser(executable, place / "profile", "--js-flags=--expose-gc", "--enable-precise-memory-info") as context:
+        flags = ("--js-flags=--expose-gc", "--enable-precise-memory-info")
+        with harness.browser(executable, folder / "profile", *flags) as context:
             notebook = harness.Notebook(context, server, [SETUP, EXPLORER])
             notebook.run_all()
             notebook.page.evaluate(WATCH)
-            data = {"browser": context.browser.version if context.browser else notebook.page.evaluate("navigator.userAgent").split("Chrome/")[1].split()[0]}
+            agent = notebook.page.evaluate("navigator.userAgent")
+            version = context.browser.version if context.browser else agent.split("Chrome/")[1].split()[0]
+            data = {"browser": version}
             data["explorer_to_visible_ms"] = spread(slider(notebook, options.moves))
             notebook.page.locator("button.kd-start").click()
             notebook.until("run._session.step > 50")
@@ -197,17 +204,21 @@ def main() -> None:
                 rates = dict(zip(order, map(float, notebook.text(at).split())))
                 notebook.show("run = panels.training")
                 pairs.append([round(rates["bare"], 1), round(rates["open_panel"], 1)])
-            data["steps_per_second"] = {"bare_and_panel": pairs, "ratio": round(statistics.median(b / a for a, b in pairs), 3)}
+            ratio = round(statistics.median(b / a for a, b in pairs), 3)
+            data["steps_per_second"] = {"bare_and_panel": pairs, "ratio": ratio}
             data["memory"] = memory(notebook, options.minutes)
             data["errors"] = notebook.errors
             notebook.close()
     finally:
         server.close()
+        shutil.rmtree(folder, ignore_errors=True)
     data["reached"] = {name: data[name]["p95"] < goal for name, goal in GOALS.items()}
     data["reached"] |= {"ratio": data["steps_per_second"]["ratio"] >= 0.85}
-    named = {name: {"median": data[name]["p50"], "lowest": None, "highest": data[name]["p95"], "unit": "ms, p50 and p95", "goal": goal}
+    named = {name: {"median": data[name]["p50"], "lowest": None, "highest": data[name]["p95"],
+                    "unit": "ms, p50 and p95", "goal": goal}
              for name, goal in GOALS.items()}
-    data["figures"] = named | {"steps/s with the panel / without": figure([b / a for a, b in pairs], "times, at least", 0.85)}
+    ratios = figure([b / a for a, b in pairs], "times, at least", 0.85)
+    data["figures"] = named | {"steps/s with the panel / without": ratios}
     data["load_after"] = time_load()
     for name, value in data.items():
         print(f"{name:24}", value)

@@ -23,9 +23,9 @@ import torch
 from torch.func import functional_call, stack_module_state, vmap
 from torch.nn import functional as F
 
-from kdlab import bank, data, models, training
-from workbook.labs import many
+from kdlab import bank, data, losses, models, training
 from kdlab.training import Knobs
+from workbook.labs import many
 
 torch.set_num_threads(1)
 TEMPERATURES = (1.0, 2.0, 4.0, 8.0, 16.0)
@@ -42,18 +42,17 @@ def at_once(students, knobs, dataset, stored, **options):
         pass
 
 
-def by_vmap(students, knobs, dataset, stored, *, steps, indices, record_every):
+def by_vmap(students, knobs, dataset, stored, *, steps):
     weights, buffers = stack_module_state(students)
     bare = copy.deepcopy(students[0]).to("meta")
     alpha, heat = torch.tensor([(k.alpha, k.temperature) for k in knobs]).unbind(1)
-    images, labels = dataset.normalize(dataset.train.images[indices]), dataset.train.labels[indices]
-    targets, optimizer = stored.lookup(indices), torch.optim.AdamW(weights.values(), weight_decay=0.0, fused=True)
+    part = dataset.train.subset(dataset.indices)
+    images, labels = dataset.normalize(part.images), part.labels
+    targets, optimizer = stored.lookup(dataset.indices), torch.optim.AdamW(weights.values(), weight_decay=0.0, fused=True)
 
     def loss(weights, buffers, alpha, heat):
         logits = functional_call(bare, (weights, buffers), (images,))
-        p, q = ((x / heat).log_softmax(1) for x in (targets, logits))
-        soft = heat**2 * (p.exp() * (p - q)).sum(1).mean()  # vmap has no batched kl_div
-        return alpha * soft + (1 - alpha) * F.cross_entropy(logits, labels)
+        return losses.mixed(losses.soft_term(logits, targets, heat), F.cross_entropy(logits, labels), alpha)
 
     for number in range(1, steps + 1):
         optimizer.zero_grad(set_to_none=True)
@@ -67,20 +66,18 @@ WAYS = {"one by one": one_by_one, "vmap": by_vmap, "at once": at_once}
 
 def prepared(name: str, teacher: str, **options):
     dataset = data.load(name, seed=0, **options)
-    torch.manual_seed(0)
-    model = models.build(teacher, dataset.shape, classes=10)
+    model = models.build(teacher, dataset.shape, 10, seed=0)
     training.finish(training.train(model, dataset, steps=50, batch_size=64))
     return dataset, bank.fill(model, dataset)
 
 
-def one_run(way: str, name: str, count: int, dataset, stored, **options) -> tuple[float, float]:
-    """CPU and wall seconds of one way; making the students is not in them."""
-    torch.manual_seed(0)
-    students = [models.build(name, dataset.shape, classes=10) for _ in range(count)]
+def one_run(way: str, name: str, count: int, dataset, stored, *, images: int, steps: int) -> tuple[float, float]:
+    """CPU and wall seconds of one way on the first so many images; making the students is not in them."""
+    students = [models.build(name, dataset.shape, 10, seed=i) for i in range(count)]
     grid = itertools.cycle(itertools.product((0.2, 0.4, 0.6, 0.8, 1.0), TEMPERATURES))
     knobs = [Knobs(*cell) for cell in itertools.islice(grid, count)]
     cpu, wall = time.process_time(), time.perf_counter()
-    WAYS[way](students, knobs, dataset, stored, record_every=options["steps"], **options)
+    WAYS[way](students, knobs, dataset.only(torch.arange(images)), stored, steps=steps)
     return time.process_time() - cpu, time.perf_counter() - wall
 
 
@@ -128,8 +125,7 @@ def compare(title: str, ways, name, count, dataset, stored, *, rounds, peaks, **
         print(f"{title:34}{count:>9}  {way:18}{statistics.median(row['cpu_s']):9.3f}"
               f"{faster['median']:9.1f}x  [{faster['lowest']:.1f}, {faster['highest']:.1f}]"
               + (f"{row['peak_mb']:10.1f}" if row["peak_mb"] is not None else ""), flush=True)
-    sizes = {"images": len(options["indices"]), "steps": options["steps"]}
-    return {"title": title, "student": name, "students": count, **sizes, "reference": reference, "ways": found}
+    return {"title": title, "student": name, "students": count, **options, "reference": reference, "ways": found}
 
 
 def main() -> None:
@@ -137,27 +133,27 @@ def main() -> None:
     parser.add_argument("--short", action="store_true", help="under a minute: fewer students, two rounds")
     parser.add_argument("--rounds", type=int, default=5, help="how often each way is timed, in turn")
     options = parser.parse_args()
-    rounds, few, short = 2 if options.short else options.rounds, torch.arange(50), options.short
+    rounds, short = 2 if options.short else options.rounds, options.short
     digits, glyphs = prepared("digits", "mlp-512-512"), prepared("glyphs", "cnn-8-16-16", train=200, test=10)
     plans = [
-        (("mlp-32, 50 digits, 300 steps", list(WAYS), "mlp-32", count, *digits), dict(steps=300, indices=few))
+        (("mlp-32, 50 digits, 300 steps", list(WAYS), "mlp-32", count, *digits), dict(images=50, steps=300))
         for count in ((5, 25) if short else (1, 5, 25, 100))
     ]
     for name, images in [("mlp-128", 50), ("mlp-512-512", 50), ("mlp-512-512", 1000)][: 1 if short else 3]:
         pair = (f"{name}, {images} digits", ["one by one", "at once"], name, 25, *digits)
-        plans.append((pair, dict(steps=10, indices=torch.arange(images))))
+        plans.append((pair, dict(images=images, steps=10)))
     cnn = ("cnn-8-16-16, 50 glyphs", ["one by one", "vmap"], "cnn-8-16-16", 5 if short else 25, *glyphs)
-    plans.append((cnn, dict(steps=5 if short else 20, indices=few)))
+    plans.append((cnn, dict(images=50, steps=5 if short else 20)))
 
     # Before all timing: what an earlier run has given back to this process's heap would hide a later one's memory.
     peaks = [{way: peak_megabytes(way, *plan[2:], **given) for way in plan[1]} for plan, given in plans]
     print(f"{'':34}{'students':>9}  {'way':18}{'CPU s':>9}{'faster':>10}  [lowest, highest]  peak MB")
     rows = [compare(*plan, rounds=rounds, peaks=peak, **given) for (plan, given), peak in zip(plans, peaks)]
-    figures = {
-        f"{row['title']}, {row['students']} students: {way} / one by one":
-            row["ways"][way]["times_faster_cpu"] | {"unit": "times, CPU seconds", "goal": 6 if way == "at once" and row["student"] == "mlp-32" and row["students"] == 25 else None}
-        for row in rows for way in row["ways"] if way != "one by one"
-    }
+    figures = {}
+    for row, way in ((row, way) for row in rows for way in row["ways"] if way != "one by one"):
+        goal = 6 if (way, row["student"], row["students"]) == ("at once", "mlp-32", 25) else None
+        name = f"{row['title']}, {row['students']} students: {way} / one by one"
+        figures[name] = row["ways"][way]["times_faster_cpu"] | {"unit": "times, CPU seconds", "goal": goal}
     print(provenance.write("many_students", {"rounds": rounds, "figures": figures, "comparisons": rows}))
 
 

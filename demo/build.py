@@ -22,10 +22,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from kdlab import bank, data, losses, models
+from kdlab import bank, data, files, losses, models
 from kdlab.evaluation import evaluate, predict
+from workbook import recipe
 from workbook.runtimes import to_onnx
-from kdlab.training import Knobs, distil
 
 HERE = Path(__file__).parent
 OUTPUT = HERE.parent / "build" / "demo"
@@ -72,7 +72,7 @@ def build(output: Path = OUTPUT) -> Made:
     }.items():
         assert page.count(mark) == 1, f"demo/page.html must hold {mark} once"
         page = page.replace(mark, content)
-    bank.write_whole("page", output / "index.html", page.encode())
+    files.write_whole("page", output / "index.html", page.encode())
     return Made(output / "index.html", networks, digits, pictures)
 
 
@@ -82,20 +82,10 @@ def train() -> tuple[dict[str, nn.Module], data.Dataset]:
     "student" gets the soft targets of all 1,000 and no label, "few" those of the first 50, "alone" the labels of these.
     """
     digits = data.load("digits", seed=SEED)
-
-    def network(name: str, knobs: Knobs, **options) -> nn.Module:
-        torch.manual_seed(SEED)
-        model = models.build(name, digits.shape, len(digits.classes))
-        for _ in distil(model, digits, knobs, seed=SEED, **options):
-            pass
-        return model.eval()
-
-    teacher = network("mlp-512-512", Knobs(0.0, lr=3e-3), teacher=None, steps=200, batch_size=64, weight_decay=1e-2)
+    teacher, few = recipe.teacher(digits, SEED), digits.only(torch.arange(FEW))
     asked = bank.fill(teacher, digits)
-    few = dict(steps=300, indices=torch.arange(FEW))
-    student = network("mlp-32", Knobs(1.0, 4.0), teacher=asked, steps=300)
-    distilled, alone = (network("mlp-32", Knobs(alpha, 4.0), teacher=asked, **few) for alpha in (1.0, 0.0))
-    return dict(zip(NETWORKS, (teacher, student, distilled, alone), strict=True)), digits
+    students = (recipe.student(digits, SEED, asked), recipe.student(few, SEED, asked), recipe.student(few, SEED))
+    return dict(zip(NETWORKS, (teacher, *students), strict=True)), digits
 
 
 def choose(teacher: nn.Module, digits: data.Dataset) -> Tensor:
@@ -182,7 +172,8 @@ def main() -> int:
     except RuntimeError as error:  # CannotBuild, Unavailable: one sentence, no traceback
         print(f"The demo cannot be made: {error}", file=sys.stderr)
         return 1
-    print(f"{made.page} ({made.page.stat().st_size / 1e6:.1f} MB): open it in a browser; it needs no server and no network.")
+    size = made.page.stat().st_size / 1e6
+    print(f"{made.page} ({size:.1f} MB): open it in a browser; it needs no server and no network.")
     return 0
 
 

@@ -35,17 +35,7 @@ styled = matplotlib.rc_context(_STYLE)  # as a decorator: the style holds while 
 
 @styled
 def images(pictures: Tensor, titles: Sequence[str] = (), *, columns: int = 10, title: str = "") -> Figure:
-    """Pictures in rows.
-
-    Args:
-        pictures: uint8 (n, channels, height, width), 1 or 3 channels.
-        titles: one for each picture, or none.
-        columns: pictures in a row.
-        title: over the whole figure.
-
-    Returns:
-        A Figure.
-    """
+    """Pictures in rows of so many columns, uint8 (n, channels, height, width), with a title for each, or none."""
     rows = -(-len(pictures) // columns)
     height = 1.25 if titles else 1.0
     figure = Figure(figsize=(columns, rows * height + (0.45 if title else 0)), dpi=72, layout="constrained")
@@ -63,13 +53,7 @@ def images(pictures: Tensor, titles: Sequence[str] = (), *, columns: int = 10, t
 
 @styled
 def lines(
-    x: Sequence[float],
-    series: Mapping[str, Sequence[float]],
-    *,
-    title: str,
-    xlabel: str,
-    ylabel: str,
-    log: str = "",
+    x: Sequence[float], series: Mapping[str, Sequence[float]], *, title: str, xlabel: str, ylabel: str, log: str = ""
 ) -> Figure:
     """Curves over a common axis, each with its own colour, marker and line style.
 
@@ -78,9 +62,6 @@ def lines(
         series: name → values (n,); None or nan leaves a gap.
         title, xlabel, ylabel: texts; the labels carry the units.
         log: "", "x", "y" or "xy": which axes are logarithmic (base 2 for x).
-
-    Returns:
-        A Figure.
     """
     figure, ax = _axes(title, xlabel, ylabel)
     few = len(x) <= 20
@@ -101,14 +82,8 @@ def lines(
 
 @styled
 def bars(
-    shares: Mapping[str, Sequence[float]],
-    classes: Sequence[str],
-    *,
-    title: str,
-    xlabel: str = "class",
-    ylabel: str = "probability",
-    top: float | None = 1.02,
-    picture: Tensor | None = None,
+    shares: Mapping[str, Sequence[float]], classes: Sequence[str], *, title: str, xlabel: str = "class",
+    ylabel: str = "probability", top: float | None = 1.02, picture: Tensor | None = None,
 ) -> Figure:
     """Bars of several rows over the same classes, such as soft targets, with the picture that they speak of.
 
@@ -118,9 +93,6 @@ def bars(
         title, xlabel, ylabel: texts.
         top: where the axis ends; None to fit the values.
         picture: uint8 (channels, height, width), or None.
-
-    Returns:
-        A Figure.
     """
     ratio = [1, 3.4] if picture is not None else [1]
     figure = Figure(figsize=(9, 3.4), layout="constrained")
@@ -152,9 +124,6 @@ def matrix(
             the high end of its interval, shown as `signed` writes them; the darker, the larger.
         rows, columns: their names.
         title, xlabel, ylabel: texts.
-
-    Returns:
-        A Figure.
     """
     means, gains = (values[..., 0], True) if values.dim() == 3 else (values, False)
     figure, ax = _axes(title, xlabel, ylabel, size=(7.6, 1.1 + 0.56 * len(rows)) if gains else (7.2, 6))
@@ -180,14 +149,9 @@ def signed(mean: float, low: float, high: float) -> str:
 
 @styled
 def intervals(results: Mapping[str, tuple[float, float, float]], *, title: str, xlabel: str) -> Figure:
-    """Means with their intervals, one line each, against zero.
+    """Means with their intervals, one line each, against zero: name → (mean, low, high, …).
 
-    Args:
-        results: name → (mean, low, high); further entries of the tuple are ignored.
-        title, xlabel: texts; the label carries the unit.
-
-    Returns:
-        A Figure; an interval that excludes zero is filled, one that holds zero is hollow.
+    An interval that excludes zero is filled, one that holds zero is hollow.
     """
     figure, ax = _axes(title, xlabel, "", size=(9, 1.3 + 0.46 * len(results)))
     for i, (mean, low, high, *_) in enumerate(results.values()):
@@ -208,16 +172,7 @@ def intervals(results: Mapping[str, tuple[float, float, float]], *, title: str, 
 def pairs(
     before: Sequence[float], after: Sequence[float], names: tuple[str, str], *, title: str, ylabel: str
 ) -> Figure:
-    """One line for each paired seed, from its first figure to its second.
-
-    Args:
-        before, after: one figure for each seed, in the same order.
-        names: of the two sides.
-        title, ylabel: texts; the label carries the unit.
-
-    Returns:
-        A Figure.
-    """
+    """One line for each paired seed, from its first figure to its second; `names` are those of the two sides."""
     figure, ax = _axes(title, "", ylabel, size=(6.5, 4.2))
     for a, b in zip(before, after, strict=True):
         rose = b > a
@@ -230,12 +185,7 @@ def pairs(
 
 @styled
 def points(
-    groups: Mapping[str, Iterable[tuple[float, float, str]]],
-    *,
-    title: str,
-    xlabel: str,
-    ylabel: str,
-    log: str = "",
+    groups: Mapping[str, Iterable[tuple[float, float, str]]], *, title: str, xlabel: str, ylabel: str, log: str = "",
     line: tuple[str, float] | None = None,
 ) -> Figure:
     """Named points in a plane, one marker and colour for each group.
@@ -245,9 +195,6 @@ def points(
         title, xlabel, ylabel: texts; the labels carry the units.
         log: "", "x", "y" or "xy".
         line: name and height of a level to compare with, or None.
-
-    Returns:
-        A Figure.
     """
     figure, ax = _axes(title, xlabel, ylabel)
     if "x" in log:

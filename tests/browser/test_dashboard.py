@@ -1,4 +1,4 @@
-"""The dashboard for a lecture (`make dashboard`): voila shows notebook 02 without its code, and the explorer answers."""
+"""The dashboard for a lecture (`make dashboard`): voila shows notebook 02 without code, and the explorer answers."""
 
 import importlib.util
 

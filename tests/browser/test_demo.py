@@ -64,7 +64,8 @@ def opened(context, made):
     page = context.new_page()
     page.set_viewport_size(WINDOW)
     said = SimpleNamespace(requests=[], errors=[])
-    page.route(re.compile("^(https?|wss?|ftp):"), lambda route: (said.requests.append(route.request.url), route.abort()))
+    outside = re.compile("^(https?|wss?|ftp):")
+    page.route(outside, lambda route: (said.requests.append(route.request.url), route.abort()))
     page.on("request", lambda request: said.requests.append(request.url))
     page.on("pageerror", lambda error: said.errors.append(str(error)))
     page.on("console", lambda message: message.type in ("error", "warning") and said.errors.append(message.text))
@@ -109,7 +110,8 @@ def draw(page, digit):
     box = pad.bounding_box()
     for stroke in STROKES[digit]:
         points = [[float(v) / 100 for v in point.split(",")] for point in stroke.split()]
-        places = [(box["x"] + (0.2 + 0.6 * x) * box["width"], box["y"] + (0.2 + 0.6 * y) * box["height"]) for x, y in points]
+        places = [(box["x"] + (0.2 + 0.6 * x) * box["width"], box["y"] + (0.2 + 0.6 * y) * box["height"])
+                  for x, y in points]
         page.mouse.move(*places[0])
         page.mouse.down()
         for place in places[1:]:
@@ -172,7 +174,8 @@ def test_the_temperature_moves_the_bars_as_softmax_says_and_never_the_answer(pag
             torch.testing.assert_close(shares(page, role), expected, rtol=1e-2, atol=1e-4)
         p = shares(page, "teacher")
         entropies.append(float(re.search(r"[\d.]+", page.locator("#teacher-entropy").inner_text())[0]))
-        assert entropies[-1] == pytest.approx(float(torch.special.entr(p).sum() / torch.log(torch.tensor(2.0))), abs=0.006)
+        bits = float(torch.special.entr(p).sum() / torch.log(torch.tensor(2.0)))
+        assert entropies[-1] == pytest.approx(bits, abs=0.006)
         width = page.locator("#bars .bar.teacher").nth(int(p.argmax())).evaluate("bar => parseFloat(bar.style.width)")
         assert width == pytest.approx(100 * float(p.max()), abs=0.01)
         assert says(page, "teacher") == before
@@ -260,7 +263,8 @@ def test_nothing_sticks_out_at_any_width(page, width, scheme):
 def test_without_npm_one_sentence_says_how_to_get_it(demo, tmp_path, monkeypatch):
     monkeypatch.setattr(demo.shutil, "which", lambda name: None)
     monkeypatch.setattr(demo.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(demo.CannotBuild, match="comes from npm, which is not here; install Node.js, or .*demo") as caught:
+    sentence = "comes from npm, which is not here; install Node.js, or .*demo"
+    with pytest.raises(demo.CannotBuild, match=sentence) as caught:
         demo.runtime(tmp_path)
     assert "\n" not in str(caught.value)
 

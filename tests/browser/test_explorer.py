@@ -13,7 +13,7 @@ panel
 """
 CLASSES = "ABCDEFGHIJ"
 BARS = """(root) => Object.fromEntries([...root.querySelectorAll('.kd-explorer-bar')]
-    .map(bar => [bar.dataset.class + ' ' + Number(bar.dataset.temperature).toFixed(6), Number(bar.dataset.probability)]))"""
+    .map(({dataset}) => [`${dataset.class} ${Number(dataset.temperature).toFixed(6)}`, Number(dataset.probability)]))"""
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,8 @@ def test_the_bars_are_the_softmax_of_the_logits_by_keyboard_and_by_mouse(noteboo
         assert shown(page, temperature) == pytest.approx(softmax(logits[row], temperature), abs=1e-6)
         assert shown(page, 1.0) == pytest.approx(softmax(logits[row], 1.0), abs=1e-6)
         bits = -sum(p * np.log2(p) for p in softmax(logits[row], temperature).values() if p > 0)
-        assert f"{bits:.2f} bits at T = {float(f'{temperature:.2f}'):g}" in page.locator(".kd-explorer-entropy").inner_text()
+        told = page.locator(".kd-explorer-entropy").inner_text()
+        assert f"{bits:.2f} bits at T = {float(f'{temperature:.2f}'):g}" in told
 
     agrees(0)
     for key in ("ArrowRight", "ArrowLeft", "ArrowLeft", "Home", "End"):

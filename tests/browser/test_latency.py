@@ -1,4 +1,4 @@
-"""The latency panel in a browser: a press measures what was chosen, and bars and words are those of the kernel's rows."""
+"""The latency panel in a browser: a press measures what was chosen; bars and words are those of the kernel's rows."""
 
 import base64
 
@@ -58,7 +58,8 @@ def test_a_press_measures_what_the_keyboard_chose_and_adds_it_to_bars_and_words(
     assert len(told) == 3 and all(line.startswith(f"{model}, cpu, 1 thread") and f"batch {batch}: {time}" in line
                                   for line, (model, batch, time) in zip(told, rows))
     assert said.locator("[role=status]").count() == 1
-    page.wait_for_function("document.activeElement?.matches('.kd-latency-measure:not(:disabled)')")  # Enter measures again
+    # Enter measures again
+    page.wait_for_function("document.activeElement?.matches('.kd-latency-measure:not(:disabled)')")
     drawn = notebook.ask("bytes(panel.picture.value)")
     for _ in range(100):
         if shown(root) == drawn:

@@ -85,9 +85,10 @@ def test_the_loop_uses_what_keyboard_and_mouse_turn_while_a_second_cell_runs(pan
         assert low <= shown <= high
         notebook.until(f"abs(run.history[-1].{name} - {shown}) < 0.006")  # two decimals are shown
 
-    place = notebook.add("print(6 * 7, run.state, run.history[-1].step)")  # a second cell, while the first one's run goes on
+    place = notebook.add("print(6 * 7, run.state, run.history[-1].step)")  # while the run goes on
     answer, state, second = notebook.text(place).split()
-    assert (answer, state) == ("42", "training") and first < int(second) < notebook.until(f"({STEP}) > {second} and {STEP}")
+    assert (answer, state) == ("42", "training")
+    assert first < int(second) < notebook.until(f"({STEP}) > {second} and {STEP}")
     steps = [entry["step"] for entry in notebook.ask("run.log")]
     assert len(steps) >= 5 and steps == sorted(set(steps)) and steps[0] == 1
     assert panel.pixels() != before
@@ -106,7 +107,8 @@ def test_buttons_work_by_mouse_and_by_enter_and_the_picture_follows(panel):
     assert notebook.ask(STEP) == held and panel.pixels() == drawn
     panel.enter("step")
     notebook.until(f"({STEP}) == {held + 1}")
-    panel.page.wait_for_function("([node, drawn]) => node.toDataURL() !== drawn", arg=[panel.canvas.element_handle(), drawn])
+    changed = "([node, drawn]) => node.toDataURL() !== drawn"
+    panel.page.wait_for_function(changed, arg=[panel.canvas.element_handle(), drawn])
     panel.press("pause")  # now named Resume
     notebook.until(f"({STEP}) > {held + 20}")
     panel.enter("stop")

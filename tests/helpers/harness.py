@@ -42,7 +42,7 @@ LAB = (
     "--ServerApp.root_dir={place} --ip=127.0.0.1 --ServerApp.port_retries=0 --ServerApp.allow_root=True "
     "--IdentityProvider.token= --LabApp.expose_app_in_browser=True"
 ).split()
-NOTEBOOK = "window.jupyterapp.shell.currentWidget"
+NOTEBOOK = "window.jupyterapp?.shell?.currentWidget"
 
 
 def find_browser() -> str | None:
@@ -60,7 +60,7 @@ def find_browser() -> str | None:
 
 
 class Server:
-    """A JupyterLab of this Python on a free port, with a copy of notebooks/ and results/, settings and cache of its own.
+    """A JupyterLab of this Python on a free port, with copies of notebooks/ and results/, its own settings and cache.
 
     Args:
         place: an empty folder; everything that the server reads or writes lies in it.
@@ -195,8 +195,10 @@ class Notebook:
     def wait_all(self, timeout: float = 120.0) -> None:
         """Waits until every cell with code has an execution number, or one has raised."""
         self.page.wait_for_function(f"""() => {{
-            const cells = {NOTEBOOK}.content.widgets.filter(c => c.model.type === 'code' && c.model.sharedModel.getSource().trim());
-            return cells.every(c => c.model.executionCount) || cells.some(c => c.model.outputs.toJSON().some(o => o.output_type === 'error'));
+            const models = {NOTEBOOK}.content.widgets.map(c => c.model).filter(m => m.type === 'code');
+            const cells = models.filter(m => m.sharedModel.getSource().trim());
+            const raised = m => m.outputs.toJSON().some(o => o.output_type === 'error');
+            return cells.every(m => m.executionCount) || cells.some(raised);
         }}""", timeout=1000 * timeout)
         raised = self.page.evaluate(f"""() => {NOTEBOOK}.content.widgets
             .filter(c => c.model.type === 'code').flatMap(c => c.model.outputs.toJSON())
@@ -255,10 +257,12 @@ class Notebook:
         """
         said = self.page.evaluate(f"""async expression => {{
             const kernel = {NOTEBOOK}.sessionContext.session.kernel;
-            const future = kernel.requestExecute({{code: '', user_expressions: {{value: `(${{expression}})`}}, store_history: false}});
+            const asked = {{value: `(${{expression}})`}};
+            const future = kernel.requestExecute({{code: '', user_expressions: asked, store_history: false}});
             const reply = await future.done;
             const value = reply.content.user_expressions.value;
-            return value.status === 'ok' ? {{ok: value.data['text/plain']}} : {{error: value.ename + ': ' + value.evalue}};
+            if (value.status === 'ok') return {{ok: value.data['text/plain']}};
+            return {{error: `${{value.ename}}: ${{value.evalue}}`}};
         }}""", expression)
         assert "ok" in said, f"{expression} raised {said['error']}"
         return ast.literal_eval(said["ok"])

@@ -1,8 +1,6 @@
 """Splits, batches and augmentation against brute force; the four sources have their own tests in test_sources.py."""
 
 import hashlib
-import subprocess
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -220,19 +218,6 @@ def test_the_cache_is_where_kdlab_cache_says(monkeypatch, tmp_path):
     assert "~" not in str(data.cache_dir())
     monkeypatch.delenv("KDLAB_CACHE")
     assert data.cache_dir().parts[-2:] == (".cache", "kdlab")
-
-
-def test_the_module_needs_torch_and_numpy_alone():
-    absent = ["torchvision", "PIL", "matplotlib", "sklearn", "scipy", "safetensors", "tqdm"]
-    program = f"""
-import torch, sys
-for name in {absent}:
-    sys.modules[name] = None  # an import now raises
-from kdlab import data
-print(next(data.batches(3, None, seed=0, device="cpu")).tolist())
-"""
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (0, "[0, 1, 2]\n"), done.stderr
 
 
 # --- batches

@@ -109,6 +109,7 @@ def test_importing_kdlab_changes_nothing_in_the_process():
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="huge pages are asked for on Linux")
+@pytest.mark.slow
 def test_large_tensors_lie_in_huge_pages_where_they_are_asked_for_and_not_switched_off():
     pages = Path("/sys/kernel/mm/transparent_hugepage/enabled")
     if not pages.exists() or "[madvise]" not in pages.read_text():

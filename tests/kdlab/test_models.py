@@ -59,7 +59,10 @@ def test_any_shape_and_class_count(name, shape, classes):
     assert model(torch.zeros(2, *shape)).shape == (2, classes)
 
 
-@pytest.mark.parametrize("name", ["mobilenet_v3_small", "squeezenet1_1", "vit_b_16", "googlenet"])
+LARGE = pytest.param("vit_b_16", marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v3_small", "squeezenet1_1", LARGE, "googlenet"])
 def test_a_torchvision_classifier_takes_grey_images_too(name):
     model = models.build(name, (1, 32, 32), 7)
     assert model.eval()(torch.zeros(2, 1, 32, 32)).shape == (2, 7)

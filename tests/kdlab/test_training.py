@@ -218,6 +218,7 @@ def glyph_accuracy(glyphs, seed, settings):
     return evaluate(model, glyphs).accuracy
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", FAST.values(), ids=FAST)
 def test_a_fast_setting_costs_no_accuracy_that_paired_seeds_could_show(glyphs, plain, settings):
     fast = [glyph_accuracy(glyphs, seed, settings) for seed in range(len(plain))]
@@ -225,6 +226,7 @@ def test_a_fast_setting_costs_no_accuracy_that_paired_seeds_could_show(glyphs, p
     assert min(plain) > 0.5 and low - 0.005 <= 0 <= high + 0.005 and abs(mean) < 0.02, (fast, plain)
 
 
+@pytest.mark.slow
 def test_a_bank_filled_in_bfloat16_teaches_as_well(digits):
     teacher = models.build("mlp-64", digits.shape, 10, seed=0)
     finish(train(teacher, digits, steps=100, batch_size=64, lr=1e-2))
@@ -418,6 +420,7 @@ def test_a_full_disk_leaves_the_old_checkpoint_and_nothing_half_written(digits, 
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] != 50_000
 
 
+@pytest.mark.slow
 def test_the_recipe_makes_the_distilled_student_better_on_seeds_that_nothing_was_tuned_on():
     """The lesson's main claim, on three of the seeds that it was reported on."""
     gains = []

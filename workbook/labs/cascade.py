@@ -1,4 +1,4 @@
-"""The edge of a cascade: a student that answers when it is sure and asks a service otherwise; a link; a load.
+"""The edge of a cascade: a student that answers when it is sure and asks a service otherwise; a link; traffic.
 
 The service itself stands in service.py. Whatever it does, each picture is answered within its deadline.
 """
@@ -205,7 +205,7 @@ class Link:
                 await sink.drain()
 
 
-async def load(edge: Edge, pictures: Sequence[Tensor], *, rate: float, seed: int = 0) -> list[Answer]:
+async def traffic(edge: Edge, pictures: Sequence[Tensor], *, rate: float, seed: int = 0) -> list[Answer]:
     """Pictures that arrive at random times, whether or not the earlier ones are answered; waits for all answers.
 
     Args:

@@ -40,7 +40,7 @@ def how(student: nn.Module, images: int) -> tuple[str, str]:
     work = images * sum(layer.weight.numel() for layer in student if type(layer) is nn.Linear)
     if work > _BUSY:
         return "one by one", f"with {work / 1e6:.0f} million multiply-adds a step, one student keeps the processor busy"
-    return "at once", "its steps are small: the time goes into calls, and a batched product is one call for all students"
+    return "at once", "its steps are small: the time goes into calls, and a batched product is one call for all"
 
 
 @dataclass(frozen=True)
@@ -130,8 +130,9 @@ def _at_once(each: list[tuple], steps: int, batch_size: int | None, weight_decay
 
     def method(stack: _Stack, batch, targets, now) -> dict[str, Tensor]:
         images, labels, targets = next(feed)
-        logits = stack(images)  # (students, batch, classes)
-        soft, hard = torch.vmap(losses.soft_term)(logits, targets, heat), torch.vmap(F.cross_entropy)(logits, labels)
+        logits, targets = stack(images).permute(1, 2, 0), targets.permute(1, 2, 0)  # (batch, classes, students)
+        soft = losses.soft_term(logits, targets, heat)  # (students,)
+        hard = F.cross_entropy(logits, labels.T, reduction="none").mean(0)
         said["loss"], said["step"] = losses.mixed(soft, hard, alpha), said.get("step", 0) + 1  # (students,)
         return {"loss": said["loss"].sum(), "each": said["loss"], "soft": soft, "hard": hard}
 
@@ -139,7 +140,8 @@ def _at_once(each: list[tuple], steps: int, batch_size: int | None, weight_decay
     if min(rows, key=lambda row: row[2])[2] < 1:
         adamw = functools.partial(_Shares, share=share, weight_decay=weight_decay)
     own = data[0].only(torch.zeros(1, dtype=torch.int64))  # the loop's own batch, which nobody looks at
-    run = training.distil(_Stack(students), own, replace(knobs[0], lr=peak), steps=steps, method=method, optimizer=adamw)
+    options = dict(steps=steps, method=method, optimizer=adamw)
+    run = training.distil(_Stack(students), own, replace(knobs[0], lr=peak), **options)
     try:
         for student in students:
             student.train()

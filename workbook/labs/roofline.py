@@ -1,6 +1,6 @@
 """The roofline: how fast this machine multiplies and copies at best, and how near to that a model comes.
 
-The timings of models are latency.py's; here are only the two peaks, the bytes that a model moves, and the figure.
+The timings of models are kdlab.latency's; here are only the peaks, the bytes that a model moves, and the figure.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,8 +14,8 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from workbook import plots
 from kdlab.latency import measure
+from workbook import plots
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def traffic(model: nn.Module, shape: tuple[int, int, int], batch: int) -> int:
 
 
 @plots.styled
-def figure(peaks: Peaks, groups: Mapping[str, Iterable[tuple[float, float, str]]], *, title: str) -> Figure:
+def draw(peaks: Peaks, groups: Mapping[str, Iterable[tuple[float, float, str]]], *, title: str) -> Figure:
     """Models under the machine's roof.
 
     Args:
@@ -104,7 +104,8 @@ def figure(peaks: Peaks, groups: Mapping[str, Iterable[tuple[float, float, str]]
     groups = {name: list(entries) for name, entries in groups.items()}
     everything = [x for entries in groups.values() for x, _, _ in entries] + [peaks.gflops / peaks.memory]
     low, high = min(everything) / 2, max(everything) * 4
-    ax = (drawn := Figure(figsize=(8, 4.8), dpi=80, layout="constrained")).subplots()
+    figure = Figure(figsize=(8, 4.8), dpi=80, layout="constrained")
+    ax = figure.subplots()
     across = np.geomspace(low, high, 200)
     for name, cached, line in (("cache", True, "--"), ("memory", False, "-")):
         speed = f"{peaks.cache if cached else peaks.memory:.0f} GB/s"
@@ -115,11 +116,12 @@ def figure(peaks: Peaks, groups: Mapping[str, Iterable[tuple[float, float, str]]
         style = dict(color=plots.COLORS[i % 7], marker=plots.MARKERS[i % 7], linestyle="none", markersize=9)
         ax.plot([x for x, _, _ in entries], [y for _, y, _ in entries], label=name, **style)
         for x, y, text in entries:  # below and above by turns, so that two ways to run one model do not collide
-            ax.annotate(text, (x, y), (0, 8 if i % 2 else -17), textcoords="offset points", ha="center", fontsize=10, bbox=plots.CLEAR)
+            where = dict(xytext=(0, 8 if i % 2 else -17), textcoords="offset points", ha="center")
+            ax.annotate(text, (x, y), fontsize=10, bbox=plots.CLEAR, **where)
     ax.margins(y=0.12)
     ax.set(xscale="log", yscale="log", title=title, xlabel="operations per byte moved", ylabel="GFLOP/s")
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     ax.tick_params(labelsize=12)
-    drawn.legend(loc="outside lower center", ncols=2)
-    return drawn
+    figure.legend(loc="outside lower center", ncols=2)
+    return figure

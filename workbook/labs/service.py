@@ -22,7 +22,7 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 
-from kdlab import files as checkpoints, models
+from kdlab import files, models
 from kdlab.data import Dataset
 
 LIMIT = 4096  # bytes of a request's body; more is refused with 413 ...
@@ -59,14 +59,16 @@ class Service:
         batch: int = 16, wait: float = 0.005, pending: int = 32, pause: float = 0.0, patience: float = 60.0,
     ):
         if batch < 1 or pending < 1 or wait < 0 or pause < 0:
-            raise ValueError(f"batch and pending must be >= 1, wait and pause >= 0, got {batch}, {pending}, {wait}, {pause}")
+            got = f"{batch}, {pending}, {wait}, {pause}"
+            raise ValueError(f"batch and pending must be >= 1, wait and pause >= 0, got {got}")
         if (size := torch.Size(dataset.shape).numel()) > LIMIT:
             raise ValueError(f"a picture may have {LIMIT} bytes, one of {dataset.name} has {size}")
         job = dict(name=name, shape=dataset.shape, classes=len(dataset.classes), batch=batch, wait=wait,
                    pending=pending, pause=pause, mean=dataset.mean.tolist(), std=dataset.std.tolist())
         with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as said:
-            checkpoints.save(teacher, job.setdefault("weights", os.path.join(folder, "teacher.safetensors")))
-            command = [sys.executable, "-P", "-m", "workbook.labs.service", json.dumps(job)]  # -P: not what lies in this folder
+            files.write_weights(teacher, job.setdefault("weights", os.path.join(folder, "teacher.safetensors")))
+            # -P: not what lies in this folder
+            command = [sys.executable, "-P", "-m", "workbook.labs.service", json.dumps(job)]
             pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said)
             environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
             self.process = subprocess.Popen(command, env=environment, **pipes)
@@ -177,7 +179,7 @@ class _Handler(RequestHandler):
 async def _serve(job: dict) -> None:
     shape = tuple(job["shape"])
     torch.set_num_threads(1)
-    model = checkpoints.load(models.build(job["name"], shape, job["classes"]), job["weights"]).eval()
+    model = files.read_weights(models.build(job["name"], shape, job["classes"]), job["weights"]).eval()
     mean, std = (255 * torch.tensor(job[key]).view(-1, 1, 1) for key in ("mean", "std"))
 
     @torch.inference_mode()

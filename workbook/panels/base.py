@@ -191,7 +191,7 @@ def classed(prefix: str, parts: dict[str, widgets.Widget]) -> dict[str, widgets.
 
 
 def open_alone(kind: type, *args):
-    """A panel of this kind, made of these arguments; what earlier ones run ends first, and its own before Python does."""
+    """A panel of this kind from these arguments; what earlier ones run ends first, and its own before Python does."""
     for other in list(_OPEN):
         if type(other) is kind:
             other.stop()

@@ -1,10 +1,10 @@
-"""The training panel's sliders, dropdowns and buttons: each has a label, works by keyboard, and has a class kd-NAME.
+"""The training panel's sliders and dropdowns: each has a label, works by keyboard, and has a class kd-NAME.
 
-What a move or a press does is training.py's.
+What a move does is training.py's.
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 import ipywidgets as widgets
 
@@ -12,15 +12,6 @@ from kdlab.training import Knobs
 from workbook.panels.base import classed
 from workbook.panels.session import Choice
 
-PRESSES = {
-    "start": "train a new student; a run under way ends first",
-    "pause": "hold before the next step, or go on",
-    "step": "make one step and hold",
-    "stop": "end this run",
-    "reset": "end this run, put all controls back, forget the runs that are not pinned",
-    "pin": "keep the newest ended run in the pictures, under the name",
-    "export": "write the newest run as NAME.json beside the notebook",
-}
 PLAIN = {"style": {"description_width": "initial"}}
 
 
@@ -53,13 +44,3 @@ def choices(choice: Choice, students: Sequence[str], teachers: Iterable[str], im
         name: widgets.Dropdown(options=given, value=getattr(choice, name), description=text, **looks)
         for name, (text, given) in options.items()
     })
-
-
-def buttons(press: Callable[[str], None]) -> dict[str, widgets.Button]:
-    """The buttons of PRESSES; each calls `press` with its name."""
-    made = {}
-    for name, tip in PRESSES.items():
-        made[name] = widgets.Button(description=name.title(), tooltip=tip, layout={"width": "80px"})
-        made[name].on_click(lambda button, name=name: press(name))
-    made["start"].button_style = "primary"
-    return classed("kd", made)

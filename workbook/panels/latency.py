@@ -7,7 +7,6 @@ import html
 from collections.abc import Callable, Mapping, Sequence
 
 import ipywidgets as widgets
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from torch import nn
@@ -127,16 +126,11 @@ def _bars_and_curves(rows: Sequence[Row]) -> Figure:
     bottom.set_yscale("log")
     bottom.set_xscale("log", base=2)
     bottom.set_xticks(ticks := sorted({row.batch for row in rows}), [str(tick) for tick in ticks])
-    for ax, axis in ((top, top.xaxis), (bottom, bottom.yaxis)):
-        _plain_ticks(ax, axis)
+    for ax, axis in ((top, top.xaxis), (bottom, bottom.yaxis)):  # 1, 2, 5 in each decade, 1 alone where there are many
+        low, high = axis.get_view_interval()
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 500 * low else (1,)))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.set_minor_locator(NullLocator())
+        ax.tick_params(labelsize=12)
     figure.legend(loc="outside lower right")  # curves may fill the axes
     return figure
-
-
-def _plain_ticks(ax: Axes, axis) -> None:
-    """1, 2, 5 in each decade, or 1 alone over many, and no powers of ten."""
-    low, high = axis.get_view_interval()
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 500 * low else (1,)))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.set_minor_locator(NullLocator())
-    ax.tick_params(labelsize=12)

@@ -41,7 +41,7 @@ class Choice:
 class Thinned:
     """A list that stops growing: once `limit` (>= 2) are in it, every second one goes, and every second comes in."""
 
-    def __init__(self, limit: int = LIMIT):
+    def __init__(self, limit: int):
         self.limit, self.stride, self.last, self._seen, self._kept = limit, 1, None, 0, []
 
     def add(self, entry) -> None:
@@ -89,7 +89,7 @@ class Session(Work):
         self.state, self.error, self.ended, self.step, self.rate, self.log = "ready", None, False, 0, 0.0, []
         self._knobs, self.replays, self._replayed = knobs, log is not None, turns(log) if log is not None else {}
         self._every, self._pace, self._used = evaluate_every, Pace(10, 0.1), None
-        self._steps, self._accuracies, self._turns = Thinned(), Thinned(LIMIT // 2), Thinned(LIMIT // 2)
+        self._steps, self._accuracies, self._turns = Thinned(LIMIT), Thinned(LIMIT // 2), Thinned(LIMIT // 2)
         self.student = models.build(choice.student, dataset.shape, len(dataset.classes), seed=choice.seed)
         self.student.to(dataset.train.images.device)
         self._stepper = distil(

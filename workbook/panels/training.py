@@ -18,6 +18,7 @@ from kdlab.training import Knobs, Step
 from workbook.panels import base, controls, frames, session
 from workbook.panels.session import Choice, Session
 
+PRESSES = ("start", "pause", "step", "stop", "reset", "pin", "export")  # methods of Run, whose first lines are tips
 RUNS = 40  # finished runs that are kept beside the pinned ones
 
 
@@ -49,10 +50,14 @@ class Run(base.Pictured, widgets.VBox):
         self.canvas.on_msg(lambda *_: self._show_all())
         self.sliders = controls.sliders(knobs)
         self.choices = controls.choices(choice, students, teachers, len(dataset.train))
-        self.buttons = controls.buttons(lambda name: getattr(self, name)())
-        self.name = widgets.Text(
-            placeholder="for Pin, Export", description="name", layout={"width": "200px"}, **controls.PLAIN)
-        self.name.add_class("kd-name")
+        self.buttons = {name: widgets.Button(description=name.title(), layout={"width": "80px"}) for name in PRESSES}
+        for name, button in self.buttons.items():
+            button.tooltip = getattr(Run, name).__doc__.partition("\n")[0].rstrip(".")
+            button.on_click(lambda _, name=name: getattr(self, name)())
+        self.buttons["start"].button_style = "primary"
+        looks = controls.PLAIN | {"layout": {"width": "200px"}}
+        self.name = widgets.Text(placeholder="for Pin, Export", description="name", **looks)
+        base.classed("kd", self.buttons | {"name": self.name})
         for name, slider in self.sliders.items():
             slider.observe(lambda change, name=name: self.turn(**{name: change["new"]}), "value")
         rows = [self.choices.values(), self.sliders.values(), (*self.buttons.values(), self.name)]
@@ -137,7 +142,7 @@ class Run(base.Pictured, widgets.VBox):
         return frames.curves(self._session)
 
     def pin(self, name: str = "") -> None:
-        """Keeps the newest ended run in the pictures, under this name or the one in the panel's field."""
+        """Keeps the newest ended run in the pictures, under this name or the one in the field."""
         self._note = "there is no ended run to pin yet"
         if self.finished:
             newest = self.finished[-1]
@@ -152,7 +157,7 @@ class Run(base.Pictured, widgets.VBox):
         session.write(self._session, path, self.name.value)
 
     def export(self) -> None:
-        """Saves the newest run in the working folder, under the name in the panel's field."""
+        """Writes the newest run as NAME.json beside the notebook, NAME being what the panel's field holds."""
         path = Path(f"{self.name.value.strip() or f'run-{self._count}'}.json")
         try:
             self.save(path)

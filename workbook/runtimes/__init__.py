@@ -3,10 +3,12 @@
 Each stands in a file of its name, the interface in base.py; what is timed and compared is decided elsewhere.
 """
 
-import multiprocessing
+import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -107,22 +109,41 @@ def cold_start(name: str, folder: str | Path, example: Tensor) -> float:
     Args:
         name: out of RUNTIMES.
         folder: the program's path.
-        example: as for `build`, on the CPU.
+        example: as for `build`, for its shape.
 
-    Returns:
-        Seconds.
+    Raises:
+        RuntimeError: there was no answer; the message says why.
     """
-    starts = multiprocessing.get_all_start_methods()
-    context = multiprocessing.get_context("forkserver" if "forkserver" in starts else "spawn")
-    context.set_forkserver_preload([__name__])
-    with ProcessPoolExecutor(1, mp_context=context) as pool:
-        return pool.submit(_first_answer, name, Path(folder), example.numpy(), torch.get_num_threads()).result()
+    if not _host or _host[0].poll() is not None:
+        command = [sys.executable, "-c", "from workbook.runtimes import answer_orders; answer_orders()"]
+        path = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        _host[:] = [subprocess.Popen(command, stdin=-1, stdout=-1, text=True, env=os.environ | path)]
+    order = json.dumps([name, str(folder), list(example.shape), torch.get_num_threads()])
+    print(order, file=_host[0].stdin, flush=True)
+    said = next((line for line in _host[0].stdout if line.startswith(_SAID)), "no word")  # between the runtimes' own
+    if said.startswith(_SAID + "!") or not said.startswith(_SAID):
+        raise RuntimeError(f"{name} gave no answer in a process of its own: {said.removeprefix(_SAID + '!').strip()}")
+    return float(said.removeprefix(_SAID))
 
 
-def _first_answer(name: str, folder: Path, images, threads: int) -> float:
-    torch.set_num_threads(threads)
-    example = torch.from_numpy(images)
-    start = time.perf_counter()
-    with torch.inference_mode():
-        RUNTIMES[name].read(folder, example)(example)
-    return time.perf_counter() - start
+_SAID, _host = "first answer: ", []
+
+
+def answer_orders() -> None:
+    """What the process of `cold_start` does: a fork of it for each order; it ends with whoever gives the orders."""
+    for line in sys.stdin:
+        if hasattr(os, "fork") and (forked := os.fork()):
+            if status := os.waitpid(forked, 0)[1]:
+                print(f"\n{_SAID}!the process ended with status {status}", flush=True)
+            continue
+        name, folder, shape, threads = json.loads(line)
+        torch.set_num_threads(threads)
+        example, start = torch.zeros(shape), time.perf_counter()
+        try:
+            with torch.inference_mode():
+                RUNTIMES[name].read(Path(folder), example)(example)
+            said = str(time.perf_counter() - start)
+        except Exception as error:  # whatever it is, who asked hears of it
+            said = f"!{type(error).__name__}: {error}".replace("\n", " ")
+        print(f"\n{_SAID}{said}", flush=True)
+        os._exit(0)

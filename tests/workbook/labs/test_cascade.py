@@ -14,7 +14,7 @@ httpx = pytest.importorskip("httpx")
 pytest.importorskip("tornado")
 
 from kdlab import data, models
-from workbook.labs.cascade import Answer, Edge, Link, load
+from workbook.labs.cascade import Answer, Edge, Link, traffic
 from kdlab.evaluation import predict
 from workbook.labs.service import LIMIT, Service
 
@@ -302,10 +302,10 @@ def test_a_link_with_a_fault_leaves_the_student_alone(service, student, digits, 
     assert (answer.by, answer.why) == ("student", why)
 
 
-def test_a_load_answers_every_picture_in_its_place(service, student, teacher, digits):
+def test_traffic_answers_every_picture_in_its_place(service, student, teacher, digits):
     async def ask():
         async with Edge(student, digits, service.url, threshold=ALWAYS, deadline=15.0) as edge:
-            return await load(edge, digits.test.images[:50], rate=200.0)
+            return await traffic(edge, digits.test.images[:50], rate=200.0)
 
     got = run(ask())
     assert all(isinstance(one, Answer) and one.seconds > 0 for one in got)

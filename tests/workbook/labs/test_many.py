@@ -1,4 +1,4 @@
-"""Many students at once: the same as one by one, each with its own knobs, weights and data, and refused where it cannot be."""
+"""Many students at once: the same as one by one, each with its own knobs, weights and data, or refused."""
 
 import copy
 import dataclasses
@@ -59,9 +59,8 @@ def one_by_one(students, datasets, knobs, teachers, seeds, weight_decay, **optio
 
 
 def furthest(students, others):
-    return max(
-        (a - b).abs().max().item() for s, o in zip(students, others, strict=True) for a, b in zip(s.parameters(), o.parameters(), strict=True)
-    )
+    pairs = [(s.parameters(), o.parameters()) for s, o in zip(students, others, strict=True)]
+    return max((a - b).abs().max().item() for mine, his in pairs for a, b in zip(mine, his, strict=True))
 
 
 @pytest.mark.parametrize(

@@ -5,17 +5,13 @@ import time
 
 import pytest
 import torch
+from matplotlib.figure import Figure
 
-from kdlab import bank, data, models, training
 
-
-@pytest.fixture(scope="package")
-def taught():
+@pytest.fixture
+def taught(digits, known):
     """The digits, and a teacher's bank."""
-    digits = data.load("digits")
-    teacher = models.build("mlp-64", digits.shape, 10, seed=0)
-    training.finish(training.train(teacher, digits, steps=60, batch_size=64))
-    return digits, bank.fill(teacher, digits)
+    return digits, known
 
 
 @pytest.fixture
@@ -44,3 +40,16 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def figures(monkeypatch):
+    """Every Figure that a panel draws, newest last."""
+    seen, save = [], Figure.savefig
+
+    def saved(self, *args, **kwargs):
+        seen.append(self)
+        return save(self, *args, **kwargs)
+
+    monkeypatch.setattr(Figure, "savefig", saved)
+    return seen

@@ -1,4 +1,4 @@
-"""What panels share: an error is shown, the picture is part of the output, and work in a thread can be held and ended."""
+"""What panels share: errors are shown, the picture is part of the output, and work in a thread is held and ended."""
 
 import base64
 import io

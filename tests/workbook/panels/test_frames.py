@@ -10,7 +10,6 @@ from workbook.panels.session import Choice, Session
 
 def test_a_frame_does_not_grow_with_the_run(taught, monkeypatch):
     monkeypatch.setattr(session, "LIMIT", 40)
-    monkeypatch.setattr(session.Thinned.__init__, "__defaults__", (40,))
     digits, known = taught
     log = [{"step": n, "alpha": n % 2, "temperature": 4.0, "lr": 0.01} for n in range(1, 121)]
     run, looked = Session(Choice("mlp-16", "teacher", 20, 0, 120), digits, known, None, log=log, evaluate_every=2), []

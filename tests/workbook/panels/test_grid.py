@@ -28,7 +28,8 @@ def shown(explorer):
 
 
 def test_it_opens_on_the_largest_gain(panel):
-    assert panel.grid.cell == [1, 1] and shown(panel.student).equal(STUDENTS[1, 1]) and shown(panel.teacher).equal(TEACHER)
+    assert panel.grid.cell == [1, 1]
+    assert shown(panel.student).equal(STUDENTS[1, 1]) and shown(panel.teacher).equal(TEACHER)
 
 
 @pytest.mark.parametrize("cell", [(0, 0), (1, 2), (0, 1)])
@@ -77,4 +78,5 @@ def test_a_cell_that_is_not_there_is_refused(panel, cell):
 
 def test_students_that_do_not_fit_the_map_are_refused():
     with pytest.raises(ValueError, match=re.escape("students (2, 3, 4, 5), got (2, 3, 3) and (2, 2, 4, 5)")):
-        panels.grid(GAINS, ALPHAS, TEMPERATURES, teacher=TEACHER, students=STUDENTS[:, :2], images=IMAGES, classes="abcde")
+        panels.grid(
+            GAINS, ALPHAS, TEMPERATURES, teacher=TEACHER, students=STUDENTS[:, :2], images=IMAGES, classes="abcde")

@@ -4,7 +4,6 @@ import importlib
 
 import pytest
 import torch
-from matplotlib.figure import Figure
 
 from kdlab import latency
 from workbook import panels
@@ -12,14 +11,6 @@ from workbook import panels
 room = importlib.import_module("workbook.panels.latency")  # the package's `latency` is the function
 EAGER = {"eager": lambda model, example, calibration: model}
 BOTH = EAGER | {"compile": None}
-
-
-@pytest.fixture
-def figures(monkeypatch):
-    """Every Figure that a panel draws, newest last."""
-    seen, save = [], Figure.savefig
-    monkeypatch.setattr(Figure, "savefig", lambda self, *args, **kwargs: (seen.append(self), save(self, *args, **kwargs))[1])
-    return seen
 
 
 @pytest.fixture

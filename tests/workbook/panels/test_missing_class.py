@@ -9,7 +9,6 @@ import time
 from types import SimpleNamespace
 
 import pytest
-from matplotlib.figure import Figure
 
 from workbook import panels
 from workbook.panels import base
@@ -30,10 +29,11 @@ def ours():
 
 
 class Training:
-    """Yields five looks; a `gate` that is closed holds it before each. It notes what was asked, and what was closed early."""
+    """Yields five looks; a closed `gate` holds it before each. It notes what was asked, and what was closed early."""
 
     def __init__(self):
-        self.asked, self.closed, self.gate, self.steps, self.error = [], 0, threading.Semaphore(0), (10, 20, 30, 40, 50), None
+        self.asked, self.closed, self.gate = [], 0, threading.Semaphore(0)
+        self.steps, self.error = (10, 20, 30, 40, 50), None
         self.gated = False
 
     def __call__(self, left_out, temperature):
@@ -66,14 +66,6 @@ def panel(training):
     assert not ours()
 
 
-@pytest.fixture
-def figures(monkeypatch):
-    """Every Figure that a panel draws, newest last."""
-    seen, save = [], Figure.savefig
-    monkeypatch.setattr(Figure, "savefig", lambda self, *args, **kwargs: (seen.append(self), save(self, *args, **kwargs))[1])
-    return seen
-
-
 def curves(figure):
     return {line.get_label(): line.get_xydata().tolist() for line in figure.axes[0].lines}
 
@@ -92,7 +84,8 @@ def test_it_opens_on_a_finished_run_of_the_calling_thread(training, figures):
     assert training.asked == [(1, 2.0)] and not ours() and len(figures) == 1  # headless, nothing is drawn on the way
     assert curves(figures[0]) == {"alone": [[s, 0] for s in training.steps],
                                   "distilled": [[s, pytest.approx(s / 50 * 0.9)] for s in training.steps]}
-    assert [bar.get_height() for bar in figures[0].axes[1].patches[1:]] == [1, 0, 1, 1, 0.9, 1]  # the first marks the class
+    bars = figures[0].axes[1].patches[1:]  # the first one marks the class
+    assert [bar.get_height() for bar in bars] == [1, 0, 1, 1, 0.9, 1]
     assert "No b in training. Recognised of them after step 50: alone 0 %, distilled 90 %" == figures[0].get_suptitle()
     assert says(panel) == "finished after step 50; recognised of the class b: alone 0 %, distilled 90 %"
 
