@@ -51,5 +51,4 @@ def largest_remainder(answer: Callable) -> None:
         down = [q - math.floor(q) for k, q in zip(got, quotas) if k < q - 1e-9]
         fair = not up or not down or min(up) >= max(down) - 1e-9
         quotas = [round(q, 2) for q in quotas]
-        hint = f"{said} the chunks left over go to the largest remainders; quotas {quotas}, got {got}"
-        expect(fair, hint)
+        expect(fair, f"{said} the chunks left over go to the largest remainders; quotas {quotas}, got {got}")
