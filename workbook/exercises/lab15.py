@@ -1,7 +1,4 @@
-"""Checks for the exercises of lab 15, sharing the work: any right answer passes.
-
-What a check is made of stands in base.py.
-"""
+"""The checks of lab 15, sharing the work: any right answer passes. What a check is made of stands in base.py."""
 
 import math
 from collections.abc import Callable
