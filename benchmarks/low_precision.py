@@ -14,6 +14,7 @@ from headline import FIRST, SEEDS, lesson
 from provenance import write
 
 BITS = [8, 4, 3, 2]
+KEYS = ("mean", "low", "high", "wins")  # of a comparison, as they are recorded
 
 
 def main() -> None:
@@ -30,7 +31,7 @@ def main() -> None:
         return [a - b for a, b in zip(table[crowd, True, *precision], table[crowd, False, *precision])]
 
     def summary(treated: list[float], control: list[float]) -> dict:
-        return dict(zip(("mean", "low", "high", "wins"), compare(treated, control)))
+        return dict(zip(KEYS, compare(treated, control)))
 
     gains, more = {}, {}
     for crowd in space["crowds"]:
@@ -43,7 +44,8 @@ def main() -> None:
                 more[name] = summary(gain(table, crowd, b), in_float)
     accuracy = {f"{space['label'][case]}, float": floats[case] for case in space["cases"]}
     for when, table in (("in", space["within"]), ("after", space["after"])):
-        accuracy |= {f"{space['label'][case]}, {b} bits {when} training": table[*case, b] for case in space["cases"] for b in BITS}
+        for case in space["cases"]:
+            accuracy |= {f"{space['label'][case]}, {b} bits {when} training": table[*case, b] for b in BITS}
     accuracy |= {f"{space['label'][crowd, teacher]}, {space['keep']} units, {how}": values
                  for (crowd, teacher, how), values in space["pruned"].items()}
     data = {
@@ -51,7 +53,7 @@ def main() -> None:
         "accuracy_percent": accuracy,
         "gain_of_the_teacher_points": gains,
         "more_than_in_float_points": more,
-        "pruning_points": {name: dict(zip(("mean", "low", "high", "wins"), row)) for name, row in space["pruning"].items()},
+        "pruning_points": {name: dict(zip(KEYS, row)) for name, row in space["pruning"].items()},
         "figures": {
             f"{name}: gain of the teacher":
                 {"median": row["mean"], "lowest": row["low"], "highest": row["high"],
@@ -63,7 +65,8 @@ def main() -> None:
     for kind in ("gain_of_the_teacher_points", "more_than_in_float_points", "pruning_points"):
         print(kind)
         for name, row in data[kind].items():
-            print(f"  {name:46} {row['mean']:+6.2f} [{row['low']:+5.1f}, {row['high']:+5.1f}]  wins {row['wins']}/{seeds}")
+            interval = f"{row['mean']:+6.2f} [{row['low']:+5.1f}, {row['high']:+5.1f}]"
+            print(f"  {name:46} {interval}  wins {row['wins']}/{seeds}")
     print(write("low_precision", data))
 
 

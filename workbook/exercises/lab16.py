@@ -1,7 +1,4 @@
-"""Checks for the exercises of lab 16, TPU, FPGA and bare C: any right answer passes.
-
-What a check is made of stands in base.py.
-"""
+"""The checks of lab 16, TPU, FPGA and bare C: any right answer passes. What a check is made of stands in base.py."""
 
 from collections.abc import Callable
 

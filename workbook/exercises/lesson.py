@@ -1,7 +1,4 @@
-"""Checks for the exercises of the notebooks 00 to 05: any right answer passes.
-
-What a check is made of stands in base.py.
-"""
+"""The checks of the notebooks 00 to 05: any right answer passes. What a check is made of stands in base.py."""
 
 from collections.abc import Callable
 

@@ -5,6 +5,7 @@ The timings of models are kdlab.latency's; here are only the peaks, the bytes th
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -28,7 +29,7 @@ class Peaks:
     cache: float
 
     def roof(self, intensity: float, *, cached: bool = True) -> float:
-        """The most GFLOP/s at an intensity, in operations per byte, with the bytes out of the cache or out of memory."""
+        """The most GFLOP/s at an intensity, in operations per byte, with the bytes out of the cache or of memory."""
         return min(self.gflops, (self.cache if cached else self.memory) * intensity)
 
 
@@ -47,11 +48,11 @@ def peaks(*, threads: int = 1, seconds: float = 0.3) -> Peaks:
     gflops = []
     for n in (256, 512, 1024):
         a, b, into = torch.randn(n, n), torch.randn(n, n), torch.empty(n, n)
-        gflops.append(2 * n**3 / measure(lambda: torch.mm(a, b, out=into), **options).median / 1e9)
+        gflops.append(2 * n**3 / measure(partial(torch.mm, a, b, out=into), **options).median / 1e9)
     copying = []
     for n in (32_000_000, 32_000):  # floats: beyond any cache, and within the second level
         source, target = torch.zeros(n), torch.zeros(n)
-        copying.append(2 * source.nbytes / measure(lambda: target.copy_(source), **options).median / 1e9)
+        copying.append(2 * source.nbytes / measure(partial(target.copy_, source), **options).median / 1e9)
     return Peaks(max(gflops), *copying)
 
 

@@ -73,11 +73,7 @@ def at_hand(device: str | torch.device = "cpu") -> dict[str, str]:
 
 
 def builders(names: Iterable[str] | None = None) -> dict[str, Callable[..., Program]]:
-    """Name → build, as `kdlab.latency.sweep` takes its variants; all runtimes where no names are given.
-
-    Raises:
-        ValueError: a name that is not in RUNTIMES.
-    """
+    """Name → build, as `kdlab.latency.sweep` takes its variants, or all of them; ValueError for a wrong name."""
     names = list(RUNTIMES if names is None else names)
     if unknown := [name for name in names if name not in RUNTIMES]:
         raise ValueError(f"no runtime is called {unknown[0]!r}; there are {', '.join(RUNTIMES)}")
@@ -85,15 +81,9 @@ def builders(names: Iterable[str] | None = None) -> dict[str, Callable[..., Prog
 
 
 def logits(call: Call, images: Tensor, batch: int) -> Tensor:
-    """All images through a call that was made for exactly `batch` of them.
+    """All images, float32 (n, channels, height, width), through a call that was made for exactly `batch` of them.
 
-    Args:
-        call: for instance a Program.
-        images: float32 (n, channels, height, width); the last part is filled up with its last image.
-        batch: >= 1.
-
-    Returns:
-        float32 (n, classes).
+    The last part is filled up with its last image. Returns float32 (n, classes).
     """
     with torch.inference_mode():
         full = torch.cat([images, images[-1:].expand(-len(images) % batch, *images.shape[1:])])

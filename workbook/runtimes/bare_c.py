@@ -110,15 +110,9 @@ def sizes(text: str, compiler: str = "") -> Size:
 
 
 def write(model: nn.Module, example: Tensor, calibration: Tensor | None, folder: str | Path) -> None:
-    """Leaves the compiled student.so and its header student.h in a folder, for `read`.
+    """Leaves the compiled student.so and its header student.h in a folder, for `read`; it raises what `source` does.
 
-    Args:
-        model, calibration: as in `source`.
-        example: float (batch, channels, height, width), for its shape.
-
-    Raises:
-        Unavailable: no compiler is here, as in `source`, or more weights than a microcontroller's flash holds.
-        ValueError: as in `source`.
+    Unavailable, too: no compiler is here, or there are more weights than a microcontroller's flash holds.
     """
     if (weights := sum(tensor.numel() for tensor in model.parameters())) > 500_000:
         raise Unavailable(f"a microcontroller's flash holds about 500,000 weights, and this model has {weights:,}")
@@ -143,11 +137,7 @@ def lacks(device: torch.device) -> str:
 
 
 def read(folder: str | Path, example: Tensor) -> Call:
-    """The function that `write` left in a folder, one image after another.
-
-    It maps float (batch, channels, height, width) to logits float32 (batch, classes) on the CPU, and is not for two
-    threads at once: the buffers are static.
-    """
+    """The function that `write` left in a folder, image by image; not for two threads, its buffers are static."""
     shape, text = tuple(example.shape[1:]), Path(folder, "student.h").read_text(encoding="utf-8")
     classes = int(re.search(r"logits\[(\d+)\]", text)[1])
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as fresh:  # a loader knows a library by its path

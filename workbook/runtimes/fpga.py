@@ -28,14 +28,11 @@ def build(
 
     Args:
         model: "mlp-…" or "cnn-…", trained; it is not changed.
-        example: float (batch, channels, height, width), for its shape.
-        calibration: not used: one format holds for everything.
-        width: bits of a number, > integer.
-        integer: bits before the point, >= 1.
+        example, calibration: images, for their shape; not used, since one format holds for everything.
+        width, integer: bits of a number, and those before its point; 1 <= integer < width.
 
     Returns:
-        Maps float (batch, channels, height, width) to logits float32 (batch, classes) on the CPU. Its first call reads
-        the weights.
+        A call, on the CPU; the first one reads the weights.
 
     Raises:
         Unavailable: hls4ml or g++ is not here. ValueError: bits that do not fit.

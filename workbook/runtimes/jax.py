@@ -53,18 +53,7 @@ def student(model: nn.Module) -> tuple[Callable, list[dict]]:
 
 
 def distillation_loss(student_logits, teacher_logits, labels, alpha: float, temperature: float):
-    """kdlab's loss in JAX: alpha · T² · KL(teacher_T ‖ student_T) + (1 − alpha) · cross-entropy(labels).
-
-    Args:
-        student_logits, teacher_logits: float (batch, classes). No gradient flows to the teacher.
-        labels: integers (batch,).
-        alpha, temperature: in [0, 1], and > 0.
-
-    Returns:
-        A scalar, in nats.
-
-    Source: Hinton, Vinyals, Dean 2015, arXiv:1503.02531, section 2, with batchmean reduction.
-    """
+    """`kdlab.losses.distillation_loss` in JAX, with its arguments, by optax; no gradient flows to the teacher."""
     jax = _jax()
     import optax
 
@@ -80,14 +69,11 @@ def lower(model: nn.Module, shape: tuple[int, int, int], platforms: Sequence[str
     Lowering needs none of the platforms' hardware, and proves nothing about a run on them.
 
     Args:
-        model: as in `student`.
-        shape: (channels, height, width) of one image.
+        model, shape: as in `student`, and (channels, height, width) of one image.
         platforms: out of "tpu", "cpu", "cuda", "rocm".
 
     Returns:
         jax.export.Exported: `mlir_module()` is its text, `serialize()` its bytes, and `call(images)` runs it here.
-
-    Raises: as in `student`.
     """
     jax, (apply, parameters) = _jax(), student(model)
     images = jax.ShapeDtypeStruct(jax.export.symbolic_shape(f"batch, {', '.join(map(str, shape))}"), "float32")

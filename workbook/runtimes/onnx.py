@@ -23,10 +23,7 @@ def to_onnx(model: nn.Module, example: Tensor, path: str | Path) -> Path:
     Args:
         model: stays untouched; what is written is its eval mode.
         example: float32 (batch, channels, height, width), any batch.
-        path: where to write.
-
-    Returns:
-        The path.
+        path: where to write; it is returned.
 
     Raises:
         Unavailable: the extra onnx is not installed.

@@ -28,7 +28,8 @@ def remove(first, second, keep, *, shift=0, biases=True, options=True):
     with torch.no_grad():
         kept = dict(stride=first.stride, padding=first.padding) if options else {}
         one = nn.Conv2d(first.in_channels, len(keep), first.kernel_size, **kept)
-        two = nn.Conv2d(len(keep), second.out_channels, second.kernel_size, stride=second.stride, padding=second.padding)
+        kept = dict(stride=second.stride, padding=second.padding)
+        two = nn.Conv2d(len(keep), second.out_channels, second.kernel_size, **kept)
         one.weight.copy_(first.weight[keep]), one.bias.copy_(first.bias[keep])
         two.weight.copy_(second.weight[:, keep + shift])
         if biases:
@@ -59,7 +60,7 @@ CASES = [
     (check.fake_quantize, lambda *a: fake(*a).detach(), "no gradient comes back"),
     (check.fake_quantize, lambda *a: fake(*a, order="nothing"), "round has the gradient 0"),
     (check.fake_quantize, lambda *a: fake(*a, order="clamp"), "not through clamp"),
-    (check.fake_quantize, lambda x, low, high, bits: fake(x, low, high, bits) + (x - x.detach()) * 0.5, "gradient must be"),
+    (check.fake_quantize, lambda x, *rest: fake(x, *rest) + (x - x.detach()) * 0.5, "gradient must be"),
     (check.fake_quantize, lambda *a: 1 / 0, "raised ZeroDivisionError"),
     (check.without_channels, remove, "✓"),
     (check.without_channels, lambda a, b, keep: None, "not attempted"),

@@ -88,6 +88,14 @@ def kl(student, teacher, t, **options):
     return F.kl_div((student / t).log_softmax(1), (teacher / t).softmax(1), **{"reduction": "batchmean", **options})
 
 
+def swapped_alpha(s, t, y, alpha, temperature):
+    return losses.distillation_loss(s, t, y, 1 - alpha, temperature)
+
+
+def nine_for_t2(s, t, y, alpha, temperature):
+    return alpha * 9 * losses.soft_loss(s, t, temperature) / temperature**2 + (1 - alpha) * F.cross_entropy(s, y)
+
+
 RIGHT = [
     (check.one_hot, one_hot),
     (check.flat_features, flat_features),
@@ -126,8 +134,8 @@ WRONG = [
     (check.soft_loss, lambda s, t, T: (T + 2) * kl(s, t, T), "at T = 3 T² · KL should be"),
     (check.soft_loss, lambda s, t, T: 4 * kl(s, t, T), "at T = 3 T² · KL should be"),
     (check.soft_loss, lambda s, t, T: 4 * kl(s, t, 2), "at T = 3 T² · KL should be"),
-    (check.distillation_loss, lambda s, t, y, a, T: losses.distillation_loss(s, t, y, 1 - a, T), "alpha weighs the soft"),
-    (check.distillation_loss, lambda s, t, y, a, T: a * 9 * losses.soft_loss(s, t, T) / T**2 + (1 - a) * F.cross_entropy(s, y), "it must be T²"),
+    (check.distillation_loss, swapped_alpha, "alpha weighs the soft"),
+    (check.distillation_loss, nine_for_t2, "it must be T²"),
     (check.spread_evenly, lambda p, y: p, "the same share"),
     (check.spread_evenly, lambda p, y: torch.full_like(p, 0.2), "own probability must stay"),
     (check.spread_evenly, spread_in_place, "work on a copy"),

@@ -10,13 +10,13 @@ import time
 import pytest
 import torch
 
+from kdlab import data, models
+from kdlab.evaluation import predict
+
 httpx = pytest.importorskip("httpx")
 pytest.importorskip("tornado")
-
-from kdlab import data, models
-from workbook.labs.cascade import Answer, Edge, Link, traffic
-from kdlab.evaluation import predict
-from workbook.labs.service import LIMIT, Service
+from workbook.labs.cascade import Answer, Edge, Link, traffic  # noqa: E402
+from workbook.labs.service import LIMIT, Service  # noqa: E402
 
 ALWAYS = 2.0  # a threshold above every confidence
 HANG = 60.0  # seconds after which something hangs, whatever else this machine does
@@ -160,7 +160,8 @@ def test_an_unsure_student_gives_the_teachers_answer(service, student, teacher, 
 def test_the_threshold_is_compared_with_the_confidence_at_the_temperature(service, student, digits):
     logits = predict(student, digits, "test")[:40]
     confidence = (logits / 0.5).softmax(1).max(1).values
-    got = run(answers(student, digits, service.url, digits.test.images[:40], threshold=float(confidence.median()), temperature=0.5))
+    at = dict(threshold=float(confidence.median()), temperature=0.5)
+    got = run(answers(student, digits, service.url, digits.test.images[:40], **at))
     assert [one.by == "teacher" for one in got] == (confidence < confidence.median()).tolist()
 
 
@@ -245,7 +246,10 @@ def test_an_oversized_picture_is_refused_and_the_student_answers_for_it_made_sma
 
 
 def test_a_malformed_body_is_refused_and_the_student_answers(service, student, digits):
-    (answer,) = run(answers(student, digits, service.url, digits.test.images[:1], pack=lambda p: p.numpy().tobytes()[:-1]))
+    def cut(picture):
+        return picture.numpy().tobytes()[:-1]
+
+    (answer,) = run(answers(student, digits, service.url, digits.test.images[:1], pack=cut))
     assert (answer.by, answer.why) == ("student", "refused")
 
 
@@ -296,7 +300,8 @@ def test_a_link_with_a_fault_leaves_the_student_alone(service, student, digits, 
     async def ask():
         async with Link(service.url) as link:
             link.fault = fault
-            return await answers(student, digits, link.url, digits.test.images[:1], deadline=0.5 if fault == "stall" else 10.0)
+            deadline = 0.5 if fault == "stall" else 10.0
+            return await answers(student, digits, link.url, digits.test.images[:1], deadline=deadline)
 
     (answer,) = run(ask())
     assert (answer.by, answer.why) == ("student", why)

@@ -11,9 +11,9 @@ import torch
 from torch import nn
 
 from kdlab import bank, data, losses, models, training
-from workbook.labs import many
 from kdlab.evaluation import predict
 from kdlab.training import Knobs
+from workbook.labs import many
 
 FEW = torch.arange(50)
 GRID = [(a, t) for a in (0.0, 0.5, 1.0) for t in (1.0, 4.0, 20.0)]

@@ -56,7 +56,7 @@ def test_this_machine_has_peaks_above_zero_and_threads_are_put_back():
 
 def test_the_figure_shows_every_point_under_its_name_and_the_roof():
     groups = {"batch 1": [(0.5, 2.0, "a"), (4.0, 9.0, "b")], "batch 64": [(20.0, 60.0, "c")]}
-    (ax,) = roofline.figure(Peaks(80.0, 10.0, 40.0), groups, title="t").axes
+    (ax,) = roofline.draw(Peaks(80.0, 10.0, 40.0), groups, title="t").axes
     cache, memory, *points = ax.lines
     assert [line.get_label() for line in points] == list(groups)
     assert [line.get_xydata().tolist() for line in points] == [[[0.5, 2.0], [4.0, 9.0]], [[20.0, 60.0]]]

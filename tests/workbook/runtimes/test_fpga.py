@@ -24,7 +24,10 @@ def hls():
 def test_wide_numbers_give_torchs_logits_and_narrow_ones_other_answers(hls, trained):
     digits, student = trained("digits", "mlp-16")
     images, logits = digits.normalize(digits.test.images), predict(student, digits, "test")
-    right = lambda z: 100 * (z.argmax(1) == digits.test.labels).double().mean().item()
+
+    def right(z):
+        return 100 * (z.argmax(1) == digits.test.labels).double().mean().item()
+
     wide = fpga.build(student, images[:1], width=32, integer=12)(images)
     torch.testing.assert_close(wide, logits, rtol=1e-3, atol=1e-3)
     assert abs(right(wide) - right(logits)) <= 0.5
