@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import matplotlib
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator
 from torch import Tensor
@@ -15,6 +16,7 @@ from torch import Tensor
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 LINES = ("-", "--", "-.", ":")
+HATCHES = ("", "//", "..", "xx")
 CLEAR = {"facecolor": "white", "edgecolor": "none", "pad": 0.6}  # behind a text, so that no line crosses it
 
 _STYLE = {
@@ -63,7 +65,7 @@ def lines(
         title, xlabel, ylabel: texts; the labels carry the units.
         log: "", "x", "y" or "xy": which axes are logarithmic (base 2 for x).
     """
-    figure, ax = _axes(title, xlabel, ylabel)
+    figure, ax = blank(title, xlabel, ylabel)
     few = len(x) <= 20
     for i, (name, values) in enumerate(series.items()):
         values = [float("nan") if value is None else value for value in values]
@@ -74,7 +76,8 @@ def lines(
         ax.set_xticks(x, [f"{value:g}" for value in x])
         ax.minorticks_off()
     if "y" in log:
-        _log_y(ax)
+        ax.set_yscale("log")
+        plain_ticks(ax.yaxis)
     if len(series) > 1:
         ax.legend()
     return figure
@@ -100,17 +103,21 @@ def bars(
     if picture is not None:
         axes[0].imshow(picture.cpu().permute(1, 2, 0).numpy().squeeze(), cmap="gray_r")
         axes[0].axis("off")
-    ax, width = axes[-1], 0.8 / len(shares)
-    for i, (name, values) in enumerate(shares.items()):
-        at = [c - 0.4 + width * (i + 0.5) for c in range(len(classes))]
-        style = dict(color=COLORS[i % 7], hatch=("", "//", "..", "xx")[i % 4], edgecolor="white")
-        ax.bar(at, values, width, label=name, **style)
-    ax.set_xticks(range(len(classes)), classes, **_LETTERS)
+    side_by_side(ax := axes[-1], shares, classes)
     ax.set(title=title, xlabel=xlabel, ylabel=ylabel, ylim=(0, top))
     ax.grid(axis="x", visible=False)
     if len(shares) > 1:
         figure.legend(loc="outside right upper")  # bars may fill the axes
     return figure
+
+
+def side_by_side(ax: Axes, shares: Mapping[str, Sequence[float]], classes: Sequence[str]) -> None:
+    """The bars of `bars`, into these axes; no style is set for them, so that a thread may draw too."""
+    width = 0.8 / len(shares)
+    for i, (name, values) in enumerate(shares.items()):
+        at = [c - 0.4 + width * (i + 0.5) for c in range(len(classes))]
+        ax.bar(at, values, width, label=name, color=COLORS[i % 7], hatch=HATCHES[i % 4], edgecolor="white")
+    ax.set_xticks(range(len(classes)), classes, **_LETTERS)
 
 
 @styled
@@ -126,7 +133,7 @@ def matrix(
         title, xlabel, ylabel: texts.
     """
     means, gains = (values[..., 0], True) if values.dim() == 3 else (values, False)
-    figure, ax = _axes(title, xlabel, ylabel, size=(7.6, 1.1 + 0.56 * len(rows)) if gains else (7.2, 6))
+    figure, ax = blank(title, xlabel, ylabel, size=(7.6, 1.1 + 0.56 * len(rows)) if gains else (7.2, 6))
     low, high = (min(0.0, means.min().item()), max(0.0, means.max().item())) if gains else (0.0, 1.0)
     ax.imshow(means.cpu().numpy(), cmap="Blues", vmin=low, vmax=high, aspect="auto" if gains else "equal")
     ax.set_xticks(range(len(columns)), columns, **_LETTERS)
@@ -153,7 +160,7 @@ def intervals(results: Mapping[str, tuple[float, float, float]], *, title: str, 
 
     An interval that excludes zero is filled, one that holds zero is hollow.
     """
-    figure, ax = _axes(title, xlabel, "", size=(9, 1.3 + 0.46 * len(results)))
+    figure, ax = blank(title, xlabel, "", size=(9, 1.3 + 0.46 * len(results)))
     for i, (mean, low, high, *_) in enumerate(results.values()):
         color = COLORS[2] if low > 0 else COLORS[1] if high < 0 else "#666666"
         ax.plot([low, high], [i, i], color=color, solid_capstyle="butt")
@@ -173,7 +180,7 @@ def pairs(
     before: Sequence[float], after: Sequence[float], names: tuple[str, str], *, title: str, ylabel: str
 ) -> Figure:
     """One line for each paired seed, from its first figure to its second; `names` are those of the two sides."""
-    figure, ax = _axes(title, "", ylabel, size=(6.5, 4.2))
+    figure, ax = blank(title, "", ylabel, size=(6.5, 4.2))
     for a, b in zip(before, after, strict=True):
         rose = b > a
         ax.plot([0, 1], [a, b], color=COLORS[0 if rose else 1], linestyle="-" if rose else "--", marker="o", alpha=0.85)
@@ -196,11 +203,12 @@ def points(
         log: "", "x", "y" or "xy".
         line: name and height of a level to compare with, or None.
     """
-    figure, ax = _axes(title, xlabel, ylabel)
+    figure, ax = blank(title, xlabel, ylabel)
     if "x" in log:
         ax.set_xscale("log")
     if "y" in log:
-        _log_y(ax)
+        ax.set_yscale("log")
+        plain_ticks(ax.yaxis)
     if line:
         ax.axhline(line[1], color="black", linestyle="--", linewidth=1.5, label=line[0])
     for i, (name, entries) in enumerate(groups.items()):
@@ -215,15 +223,16 @@ def points(
     return figure
 
 
-def _axes(title: str, xlabel: str, ylabel: str, size: tuple[float, float] = (8, 4.2)) -> tuple[Figure, Axes]:
-    ax = (figure := Figure(figsize=size, layout="constrained")).subplots()
+def blank(title: str, xlabel: str, ylabel: str, size: tuple = (8, 4.2), dpi: int | None = None) -> tuple[Figure, Axes]:
+    """A figure of so many inches with named axes; for functions that are `styled`."""
+    ax = (figure := Figure(figsize=size, dpi=dpi, layout="constrained")).subplots()
     ax.tick_params(labelsize=12)  # ticks are made when the figure is drawn, outside the style
     ax.set(title=title, xlabel=xlabel, ylabel=ylabel)
     return figure, ax
 
 
-def _log_y(ax: Axes) -> None:
-    ax.set_yscale("log")
-    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    ax.minorticks_off()
+def plain_ticks(axis: Axis, *, subs: Sequence[int] = (1, 2, 5)) -> None:
+    """Ticks at these multiples of the powers of ten on a logarithmic axis, written without exponents."""
+    axis.set_major_locator(LogLocator(subs=subs))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.axes.minorticks_off()

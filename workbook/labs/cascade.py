@@ -127,10 +127,9 @@ class Edge:
     def _read(self, response: httpx.Response) -> tuple[int | None, str]:
         if response.status_code != 200:
             return None, "busy" if response.status_code == 503 else "refused"
-        try:
+        label = None
+        with contextlib.suppress(ValueError, TypeError, KeyError, RecursionError):
             label = response.json()["label"]
-        except (ValueError, TypeError, KeyError, RecursionError):
-            return None, "garbage"
         valid = type(label) is int and 0 <= label < len(self.dataset.classes)
         return (label, "asked") if valid else (None, "garbage")
 
@@ -169,25 +168,23 @@ class Link:
         await asyncio.gather(*self._open, return_exceptions=True)
 
     async def _connect(self, near: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
-        task, ends = asyncio.current_task(), [back]
+        task, ends, ways = asyncio.current_task(), [back], []
         self._open.add(task)
         try:
             await asyncio.sleep(self.delay)
             far, forth = await asyncio.open_connection(self.target.hostname, self.target.port)
             ends.append(forth)
-            ways = [asyncio.ensure_future(self._carry(*way)) for way in (("up", near, forth), ("down", far, back))]
-            try:
-                await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                for way in ways:
-                    way.cancel()
-                await asyncio.gather(*ways, return_exceptions=True)
+            ways += [asyncio.ensure_future(self._carry(*way)) for way in (("up", near, forth), ("down", far, back))]
+            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
         except (OSError, asyncio.CancelledError):
             pass  # nobody at the other end, or the link is closed: the connection ends, as it would anywhere
         finally:
-            self._open.discard(task)
             for end in ends:
                 end.transport.abort()
+            for way in ways:
+                way.cancel()
+            await asyncio.gather(*ways, return_exceptions=True)
+            self._open.discard(task)
 
     async def _carry(self, way: str, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         clock = asyncio.get_running_loop().time

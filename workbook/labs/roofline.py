@@ -15,7 +15,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from kdlab.latency import measure
+from kdlab.latency import eager, measure
 from workbook import plots
 
 
@@ -65,48 +65,38 @@ def traffic(model: nn.Module, shape: tuple[int, int, int], batch: int) -> int:
         model: stays as it was; its eval mode is counted.
         shape: (channels, height, width) of one image.
         batch: images per call, >= 1.
-
-    Returns:
-        Bytes.
     """
+    images = torch.zeros(batch, *shape)
+    call = eager(model, images)
+    with torch.no_grad(), _Counter() as counter:
+        call(images)
+    return counter.moved
+
+
+class _Counter(TorchDispatchMode):
     moved = 0
 
-    class Counter(TorchDispatchMode):
-        def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
-            nonlocal moved
-            result = operation(*args, **(kwargs or {}))
-            if not operation.is_view:
-                moved += sum(leaf.nbytes for leaf in tree_leaves((args, kwargs, result)) if torch.is_tensor(leaf))
-            return result
-
-    was_training, device = model.training, next((p.device for p in model.parameters()), None)
-    images = torch.zeros(batch, *shape, device=device)
-    model.eval()
-    with torch.no_grad(), Counter():
-        model(images)
-    model.train(was_training)
-    return moved
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        result = operation(*args, **(kwargs or {}))
+        if not operation.is_view:
+            self.moved += sum(leaf.nbytes for leaf in tree_leaves((args, kwargs, result)) if torch.is_tensor(leaf))
+        return result
 
 
 @plots.styled
 def draw(peaks: Peaks, groups: Mapping[str, Iterable[tuple[float, float, str]]], *, title: str) -> Figure:
-    """Models under the machine's roof.
+    """Models under the machine's roof, both axes logarithmic.
 
     Args:
         peaks: the roof: copying limits its two slopes, arithmetic its flat part.
         groups: name → (operations per byte, GFLOP/s achieved, text beside the point).
-        title: a text.
-
-    Returns:
-        A Figure with both axes logarithmic.
 
     Source: Williams, Waterman, Patterson 2009, doi:10.1145/1498765.1498785.
     """
     groups = {name: list(entries) for name, entries in groups.items()}
     everything = [x for entries in groups.values() for x, _, _ in entries] + [peaks.gflops / peaks.memory]
     low, high = min(everything) / 2, max(everything) * 4
-    figure = Figure(figsize=(8, 4.8), dpi=80, layout="constrained")
-    ax = figure.subplots()
+    figure, ax = plots.blank(title, "operations per byte moved", "GFLOP/s", size=(8, 4.8), dpi=80)
     across = np.geomspace(low, high, 200)
     for name, cached, line in (("cache", True, "--"), ("memory", False, "-")):
         speed = f"{peaks.cache if cached else peaks.memory:.0f} GB/s"
@@ -120,9 +110,8 @@ def draw(peaks: Peaks, groups: Mapping[str, Iterable[tuple[float, float, str]]],
             where = dict(xytext=(0, 8 if i % 2 else -17), textcoords="offset points", ha="center")
             ax.annotate(text, (x, y), fontsize=10, bbox=plots.CLEAR, **where)
     ax.margins(y=0.12)
-    ax.set(xscale="log", yscale="log", title=title, xlabel="operations per byte moved", ylabel="GFLOP/s")
+    ax.set(xscale="log", yscale="log")
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    ax.tick_params(labelsize=12)
     figure.legend(loc="outside lower center", ncols=2)
     return figure

@@ -8,13 +8,14 @@ import contextlib
 import json
 import os
 import signal
-import subprocess
 import sys
 import tempfile
 import threading
 import time
 import weakref
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from subprocess import PIPE, Popen, TimeoutExpired
 
 import torch
 from torch import nn
@@ -27,13 +28,14 @@ from kdlab.data import Dataset
 
 LIMIT = 4096  # bytes of a request's body; more is refused with 413 ...
 WALL = 2**20  # ... and from here on the connection is closed before the body is read
+PATIENCE = 60  # seconds until the process must answer
 
 
-class Service:
+class Service(contextlib.AbstractContextManager):
     """A teacher in a process of its own, on a free port of 127.0.0.1; ready when this returns.
 
-    The process ends with `stop`, with the last reference to this object, with this Python, and, because it reads its
-    standard input to the end, also when this Python is killed.
+    The process ends with `stop()`, which waits for it and may be called again, with the last reference to this object,
+    with this Python, and, because it reads its standard input to the end, also when this Python is killed.
 
         POST /predict   the uint8 bytes of one picture → 200 {"label", "confidence"}; 400 not that many bytes,
                         413 more than LIMIT, 503 with Retry-After: the queue is full; each with {"error": a sentence}
@@ -47,7 +49,6 @@ class Service:
         wait: seconds for which the first picture of a batch waits for others, >= 0.
         pending: pictures that may wait, >= 1; the next one is told 503.
         pause: seconds added to each batch, >= 0, to play a teacher that is larger than this one.
-        patience: seconds until the process must answer.
 
     Raises:
         ValueError: an option out of its range, or pictures of more bytes than LIMIT.
@@ -56,7 +57,7 @@ class Service:
 
     def __init__(
         self, teacher: nn.Module, name: str, dataset: Dataset, *,
-        batch: int = 16, wait: float = 0.005, pending: int = 32, pause: float = 0.0, patience: float = 60.0,
+        batch: int = 16, wait: float = 0.005, pending: int = 32, pause: float = 0.0,
     ):
         if batch < 1 or pending < 1 or wait < 0 or pause < 0:
             got = f"{batch}, {pending}, {wait}, {pause}"
@@ -69,11 +70,10 @@ class Service:
             files.write_weights(teacher, job.setdefault("weights", os.path.join(folder, "teacher.safetensors")))
             # -P: not what lies in this folder
             command = [sys.executable, "-P", "-m", "workbook.labs.service", json.dumps(job)]
-            pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said)
             environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-            self.process = subprocess.Popen(command, env=environment, **pipes)
-            self._end = weakref.finalize(self, _end, self.process)
-            timer = threading.Timer(patience, self.process.kill)
+            self.process = Popen(command, env=environment, stdin=PIPE, stdout=PIPE, stderr=said)
+            self.stop = weakref.finalize(self, _end, self.process)
+            timer = threading.Timer(PATIENCE, self.process.kill)
             timer.daemon = True
             timer.start()
             port = self.process.stdout.readline().strip()  # empty where the process ended
@@ -82,75 +82,55 @@ class Service:
                 self.stop()
                 said.seek(0)
                 last = said.read().decode(errors="replace").strip().splitlines()[-1:]
-                raise RuntimeError(f"the service did not come up within {patience:g} s: {' '.join(last) or 'no word'}")
+                raise RuntimeError(f"the service did not come up within {PATIENCE} s: {' '.join(last) or 'no word'}")
         self.url = f"http://127.0.0.1:{int(port)}"
-
-    def stop(self) -> None:
-        """Ends the process, and waits until it has ended; a second call does nothing."""
-        self._end()
-
-    def __enter__(self) -> "Service":
-        return self
 
     def __exit__(self, *_) -> None:
         self.stop()
 
 
-def _end(process: subprocess.Popen) -> None:
-    process.stdin.close()
-    try:
-        process.wait(3)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-    process.stdout.close()
+def _end(process: Popen) -> None:
+    with process:  # waits for its end
+        process.stdin.close()
+        try:
+            process.wait(3)
+        except TimeoutExpired:
+            process.kill()
 
 
-class _Batcher:
+async def _answer(queue: asyncio.Queue, counts: dict, teacher: Callable, batch: int, wait: float) -> None:
     """Single pictures in, batches through the teacher in a thread of its own, single answers out."""
-
-    def __init__(self, teacher, batch: int, wait: float, pending: int):
-        self.teacher, self.batch, self.wait = teacher, batch, wait
-        self.queue: asyncio.Queue = asyncio.Queue(pending)
-        self.counts = dict(pictures=0, batches=0, largest=0, refused=0)
-
-    def enter(self, picture: bytes) -> asyncio.Future:
-        future = asyncio.get_running_loop().create_future()
-        self.queue.put_nowait((picture, future))  # asyncio.QueueFull where too many wait
-        return future
-
-    async def run(self) -> None:
-        thread = ThreadPoolExecutor(1)
-        while True:
-            waiting = [await self.queue.get()]
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self.wait):
-                    while len(waiting) < self.batch:
-                        waiting.append(await self.queue.get())
-            waiting = [(picture, future) for picture, future in waiting if not future.done()]  # who hung up is left out
-            if not waiting:
-                continue
-            pictures, futures = zip(*waiting)
-            try:
-                answers = await asyncio.get_running_loop().run_in_executor(thread, self.teacher, pictures)
-            except Exception as error:  # one batch that fails must not stop the service
-                answers = [error] * len(futures)
-            self.counts["pictures"] += len(futures)
-            self.counts["batches"] += 1
-            self.counts["largest"] = max(self.counts["largest"], len(futures))
-            for future, answer in zip(futures, answers):
-                if not future.done():
-                    future.set_exception(answer) if isinstance(answer, Exception) else future.set_result(answer)
+    thread = ThreadPoolExecutor(1)
+    while True:
+        waiting = [await queue.get()]
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(wait):
+                while len(waiting) < batch:
+                    waiting.append(await queue.get())
+        waiting = [(picture, future) for picture, future in waiting if not future.done()]  # who hung up is left out
+        if not waiting:
+            continue
+        pictures, futures = zip(*waiting)
+        try:
+            answers = await asyncio.get_running_loop().run_in_executor(thread, teacher, pictures)
+        except Exception as error:  # one batch that fails must not stop the service
+            answers = [error] * len(futures)
+        counts["pictures"] += len(futures)
+        counts["batches"] += 1
+        counts["largest"] = max(counts["largest"], len(futures))
+        for future, answer in zip(futures, answers):
+            if not future.done():
+                future.set_exception(answer) if isinstance(answer, Exception) else future.set_result(answer)
 
 
 class _Handler(RequestHandler):
     future = None
 
-    def initialize(self, batcher: _Batcher, shape: tuple[int, int, int]):
-        self.batcher, self.shape = batcher, shape
+    def initialize(self, queue: asyncio.Queue, counts: dict, shape: tuple[int, int, int]):
+        self.queue, self.counts, self.shape = queue, counts, shape
 
     def get(self):
-        self.finish(self.batcher.counts)
+        self.finish(self.counts)
 
     async def post(self):
         size, wanted = len(self.request.body), torch.Size(self.shape).numel()
@@ -158,16 +138,17 @@ class _Handler(RequestHandler):
             return self.refuse(413, f"a body may have {LIMIT} bytes, got {size}")
         if size != wanted:
             return self.refuse(400, f"a picture of {'x'.join(map(str, self.shape))} has {wanted} bytes, got {size}")
+        self.future = asyncio.get_running_loop().create_future()
         try:
-            self.future = self.batcher.enter(self.request.body)
+            self.queue.put_nowait((self.request.body, self.future))
         except asyncio.QueueFull:
             self.set_header("Retry-After", "1")
-            return self.refuse(503, f"{self.batcher.queue.maxsize} pictures are waiting already; ask again later")
+            return self.refuse(503, f"{self.queue.maxsize} pictures are waiting already; ask again later")
         if answer := await self.future:
             self.finish(dict(zip(("label", "confidence"), answer)))
 
     def refuse(self, status: int, sentence: str):
-        self.batcher.counts["refused"] += 1
+        self.counts["refused"] += 1
         self.set_status(status)
         self.finish({"error": sentence})
 
@@ -189,14 +170,13 @@ async def _serve(job: dict) -> None:
         confidence, label = model((images - mean) / std).softmax(1).max(1)
         return list(zip(label.tolist(), [round(c, 4) for c in confidence.tolist()]))
 
-    batcher = _Batcher(teacher, job["batch"], job["wait"], job["pending"])
-    shared = dict(batcher=batcher, shape=shape)
-    routes = [(r"/predict", _Handler, shared), (r"/health", _Handler, shared)]
+    queue, counts = asyncio.Queue(job["pending"]), dict(pictures=0, batches=0, largest=0, refused=0)
+    routes = [(r"/(?:predict|health)", _Handler, dict(queue=queue, counts=counts, shape=shape))]
     server = HTTPServer(Application(routes, log_function=lambda handler: None), max_body_size=WALL, body_timeout=5)
     sockets = bind_sockets(0, "127.0.0.1")
     server.add_sockets(sockets)
     print(sockets[0].getsockname()[1], flush=True)
-    await batcher.run()
+    await _answer(queue, counts, teacher, job["batch"], job["wait"])
 
 
 def _leave_with_the_parent() -> None:

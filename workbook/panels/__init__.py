@@ -1,12 +1,12 @@
-"""The panels: a widget a file, and one function that opens it, `panels.NAME(…)`.
+"""The panels: a widget a file, opened by `panels.NAME(…)`.
 
 What they share stands in base.py; the steered run of the training panel in session.py, its pictures in frames.py.
 """
 
-from workbook.panels.explorer import explorer
-from workbook.panels.grid import grid
-from workbook.panels.latency import latency
-from workbook.panels.missing_class import missing_class
-from workbook.panels.training import training
+from workbook.panels.explorer import Explorer as explorer
+from workbook.panels.grid import MapPanel as grid
+from workbook.panels.latency import Latency as latency
+from workbook.panels.missing_class import MissingClass as missing_class
+from workbook.panels.training import Run as training
 
 __all__ = ["explorer", "grid", "latency", "missing_class", "training"]

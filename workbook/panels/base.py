@@ -19,7 +19,6 @@ import torch
 import traitlets
 from matplotlib.figure import Figure
 
-HATCHES = ("", "//", "..", "xx")  # tell bars apart beside their colours
 _OPEN: "weakref.WeakSet[widgets.Widget]" = weakref.WeakSet()
 
 
@@ -40,13 +39,10 @@ class Pictured:
     `told` is the output's text; it does not vary.
     """
 
-    told = "a panel"
-
     def _repr_mimebundle_(self, **kwargs):
         made = super()._repr_mimebundle_(**kwargs)
-        bundle, *metadata = made if isinstance(made, tuple) else (made,)  # anywidget gives both
-        bundle = bundle | {"text/plain": self.told, "image/png": base64.b64encode(png(self.figure())).decode()}
-        return (bundle, *metadata) if metadata else bundle
+        bundle, metadata = made if isinstance(made, tuple) else (made, {})  # anywidget gives both
+        return bundle | {"text/plain": self.told, "image/png": base64.b64encode(png(self.figure())).decode()}, metadata
 
 
 class Panel(Pictured, widgets.VBox):
@@ -122,17 +118,11 @@ class Work:
         self._thread = threading.Thread(target=work, name=f"kdlab {self._name}", daemon=True)
         self._thread.start()
 
-    def hold(self) -> None:
-        """Waits before the next piece."""
-        self._set(True)
-
-    def resume(self) -> None:
-        """Goes on."""
-        self._set(False)
-
-    def once(self) -> None:
-        """Does one piece, and waits again."""
-        self._set(True, singles=1)
+    def hold(self, held: bool = True, *, after: int = 0) -> None:
+        """Waits before the next piece, or once so many more are done; goes on where `held` is False."""
+        with self._change:
+            self.held, self._singles = held, self._singles + after if held else 0
+            self._change.notify_all()
 
     def stop(self) -> None:
         """Ends after the piece that is under way, and waits for that."""
@@ -156,11 +146,6 @@ class Work:
         with self._change:
             self._singles = max(0, self._singles - 1)
         return not self.stopped
-
-    def _set(self, held: bool, singles: int = 0) -> None:
-        with self._change:
-            self.held, self._singles = held, self._singles + singles if held else 0
-            self._change.notify_all()
 
 
 class Pace:
@@ -190,13 +175,12 @@ def classed(prefix: str, parts: dict[str, widgets.Widget]) -> dict[str, widgets.
     return parts
 
 
-def open_alone(kind: type, *args):
-    """A panel of this kind from these arguments; what earlier ones run ends first, and its own before Python does."""
+def alone(panel: widgets.Widget) -> None:
+    """Ends what earlier panels of this one's kind run; what it runs itself will end before Python does."""
     for other in list(_OPEN):
-        if type(other) is kind:
+        if type(other) is type(panel):
             other.stop()
-    _OPEN.add(panel := kind(*args))
-    return panel
+    _OPEN.add(panel)
 
 
 atexit.register(lambda: [panel.stop() for panel in list(_OPEN)])

@@ -22,9 +22,18 @@ LOW, HIGH = 0.25, 32.0  # the temperature's ends
 
 
 class Explorer(Pictured, anywidget.AnyWidget):
-    """What `explorer` returns. `explorer.js` computes and draws in the browser, and the kernel hears of each move.
+    """A teacher's soft targets for a chosen picture or typed logits, with entropy and ranking, as T moves.
 
     Its traits can be read and set: `image`; `temperature`; `logits`, those typed, empty while the picture's are shown.
+
+    Args:
+        logits: (n, classes), the teacher's.
+        images: uint8 (n, channels, height, width), the pictures.
+        classes: names.
+        temperature: where the slider starts, in [0.25, 32]; a value beyond starts at the end.
+
+    Raises:
+        ValueError: logits that do not fit images or classes.
     """
 
     _esm = Path(__file__).with_name("explorer.js")
@@ -37,6 +46,17 @@ class Explorer(Pictured, anywidget.AnyWidget):
     pictures = traitlets.Bytes().tag(sync=True)  # uint8 (n, channels, height, width)
     shape = traitlets.List(traitlets.Int()).tag(sync=True)  # of the pictures
     bounds = traitlets.List([LOW, HIGH]).tag(sync=True)  # of the temperature
+
+    def __init__(self, logits: Tensor, images: Tensor, classes: Sequence[str], *, temperature: float = 4.0):
+        if logits.shape != (len(images), len(classes)):
+            raise ValueError(f"logits must be {len(images), len(classes)} (images, classes), got {tuple(logits.shape)}")
+        super().__init__(
+            table=logits.detach().float().cpu().numpy().tobytes(),
+            pictures=images.cpu().numpy().tobytes(),
+            shape=list(images.shape),
+            classes=list(classes),
+            temperature=min(max(temperature, LOW), HIGH),
+        )
 
     @traitlets.validate("image")
     def _is_there(self, proposal):
@@ -60,26 +80,3 @@ class Explorer(Pictured, anywidget.AnyWidget):
         pictures = torch.tensor(np.frombuffer(self.pictures, np.uint8)).reshape(*self.shape)
         picture = None if self.logits else pictures[self.image]
         return plots.bars({n: p.tolist() for n, p in rows.items()}, self.classes, title=title, picture=picture)
-
-
-def explorer(logits: Tensor, images: Tensor, classes: Sequence[str], *, temperature: float = 4.0) -> Explorer:
-    """A teacher's soft targets for a chosen picture or typed logits, with entropy and ranking, as T moves.
-
-    Args:
-        logits: (n, classes), the teacher's.
-        images: uint8 (n, channels, height, width), the pictures.
-        classes: names.
-        temperature: where the slider starts, in [0.25, 32]; a value beyond starts at the end.
-
-    Returns:
-        An Explorer. ValueError for logits that do not fit images or classes.
-    """
-    if logits.shape != (len(images), len(classes)):
-        raise ValueError(f"logits must be {len(images), len(classes)} (images, classes), got {tuple(logits.shape)}")
-    return Explorer(
-        table=logits.detach().float().cpu().numpy().tobytes(),
-        pictures=images.cpu().numpy().tobytes(),
-        shape=list(images.shape),
-        classes=list(classes),
-        temperature=min(max(temperature, LOW), HIGH),
-    )

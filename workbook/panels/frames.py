@@ -144,5 +144,4 @@ def _losses(history: list[Step]) -> Tensor:
 
 
 def _table(rows) -> bytes:
-    """Numbers as float32, row by row."""
     return np.asarray(rows, dtype=np.float32).tobytes()

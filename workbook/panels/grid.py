@@ -14,8 +14,8 @@ from torch import Tensor
 
 from kdlab.losses import soft_targets
 from workbook import plots
-from workbook.panels.base import Pictured
-from workbook.panels.explorer import HIGH, LOW, explorer
+from workbook.panels.base import Pictured, classed
+from workbook.panels.explorer import HIGH, LOW, Explorer
 
 
 class Grid(anywidget.AnyWidget):
@@ -38,23 +38,54 @@ class Grid(anywidget.AnyWidget):
 
 
 class MapPanel(Pictured, widgets.VBox):
-    """What `grid` returns: `grid`, and the explorers `teacher` and `student`, which share image and temperature."""
+    """A map of gains; the student of the selected cell, at first the largest gain's, beside its teacher.
+
+    Its parts: `grid`, and the explorers `teacher` and `student`, which share image and temperature.
+
+    Args:
+        gains: (alphas, temperatures, 3), each a mean with the low and the high end of its interval, in points.
+        alphas, temperatures: of the rows and the columns, numbers.
+        teacher: (n, classes), the teacher's logits.
+        students: (alphas, temperatures, n, classes), each student's logits for the same pictures.
+        images: uint8 (n, channels, height, width).
+        classes: names.
+
+    Raises:
+        ValueError: shapes that do not fit.
+    """
 
     told = "a map of students with two explorers"
 
-    def __init__(self, grid: Grid, teacher: Tensor, students: Tensor, images: Tensor, classes: Sequence[str]):
-        self.grid, self._teacher, self._students, self._images = grid, teacher, students, images
-        self.teacher, self.student = (explorer(teacher, images, classes) for _ in range(2))
-        self.said, sides = widgets.HTML(), []
+    def __init__(
+        self, gains: Tensor, alphas: Sequence[float], temperatures: Sequence[float], *, teacher: Tensor,
+        students: Tensor, images: Tensor, classes: Sequence[str],
+    ):
+        wanted = (len(alphas), len(temperatures))
+        three, logits = (*wanted, 3), (*wanted, len(images), len(classes))
+        if gains.shape != three or students.shape != logits:
+            given = f"{tuple(gains.shape)} and {tuple(students.shape)}"
+            raise ValueError(f"gains must be {three} and students {logits}, got {given}")
+        means = gains[..., 0]
+        low, high = min(0.0, means.min().item()), max(0.0, means.max().item())
+        self.grid = Grid(
+            rows=[f"{a:g}" for a in alphas],
+            columns=[f"{t:g}" for t in temperatures],
+            texts=[[plots.signed(*cell) for cell in row] for row in gains.tolist()],
+            shades=((means - low) / max(high - low, 1e-9)).tolist(),
+            cell=list(divmod(int(means.argmax()), len(temperatures))),
+        )
+        tensors = (teacher.float(), students.float(), images)
+        self._teacher, self._students, self._images = (tensor.detach().cpu() for tensor in tensors)
+        self.teacher, self.student = (Explorer(teacher, images, classes) for _ in range(2))
+        self.said = widgets.HTML()
         for name in ("image", "temperature"):
             traitlets.link((self.teacher, name), (self.student, name))
-        grid.observe(lambda change: self._load(), "cell")
+        self.grid.observe(lambda change: self._load(), "cell")
         self._load()
-        for name, title in {"teacher": widgets.HTML("<b>The teacher</b>"), "student": self.said}.items():
-            shown = getattr(self, name)
-            shown.add_class(f"kd-map-{name}")
-            sides.append(widgets.VBox([title, shown], layout={"flex": "1 1 30rem", "min_width": "26rem"}))
-        super().__init__([grid, widgets.HBox(sides, layout={"flex_flow": "row wrap"})])
+        classed("kd-map", {"teacher": self.teacher, "student": self.student})
+        sides = [[widgets.HTML("<b>The teacher</b>"), self.teacher], [self.said, self.student]]
+        sides = [widgets.VBox(side, layout={"flex": "1 1 30rem", "min_width": "26rem"}) for side in sides]
+        super().__init__([self.grid, widgets.HBox(sides, layout={"flex_flow": "row wrap"})])
 
     def _load(self) -> None:
         """Shows the student of the selected cell, both sides at the temperature that it was trained with."""
@@ -76,38 +107,3 @@ class MapPanel(Pictured, widgets.VBox):
         shares = {name: soft_targets(logits, t).tolist() for name, logits in both.items()}
         title = f"{self.name()}: soft targets at T = {t:.3g}"
         return plots.bars(shares, self.teacher.classes, title=title, picture=self._images[image])
-
-
-def grid(
-    gains: Tensor, alphas: Sequence[float], temperatures: Sequence[float], *, teacher: Tensor, students: Tensor,
-    images: Tensor, classes: Sequence[str],
-) -> MapPanel:
-    """A map of gains; the student of the selected cell is shown in an explorer beside its teacher.
-
-    Args:
-        gains: (alphas, temperatures, 3), each a mean with the low and the high end of its interval, in points.
-        alphas, temperatures: of the rows and the columns, numbers.
-        teacher: (n, classes), the teacher's logits.
-        students: (alphas, temperatures, n, classes), each student's logits for the same pictures.
-        images: uint8 (n, channels, height, width).
-        classes: names.
-
-    Returns:
-        A MapPanel with the largest gain selected. ValueError for shapes that do not fit.
-    """
-    wanted = (len(alphas), len(temperatures))
-    three, logits = (*wanted, 3), (*wanted, len(images), len(classes))
-    if gains.shape != three or students.shape != logits:
-        given = f"{tuple(gains.shape)} and {tuple(students.shape)}"
-        raise ValueError(f"gains must be {three} and students {logits}, got {given}")
-    means = gains[..., 0]
-    low, high = min(0.0, means.min().item()), max(0.0, means.max().item())
-    cells = Grid(
-        rows=[f"{a:g}" for a in alphas],
-        columns=[f"{t:g}" for t in temperatures],
-        texts=[[plots.signed(*cell) for cell in row] for row in gains.tolist()],
-        shades=((means - low) / max(high - low, 1e-9)).tolist(),
-        cell=list(divmod(int(means.argmax()), len(temperatures))),
-    )
-    teacher, students, images = (x.detach().cpu() for x in (teacher.float(), students.float(), images))
-    return MapPanel(cells, teacher, students, images, classes)

@@ -8,23 +8,33 @@ from collections.abc import Callable, Mapping, Sequence
 
 import ipywidgets as widgets
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from torch import nn
 
 from kdlab import devices
 from kdlab.latency import Row, Unavailable, sweep
 from workbook import plots
-from workbook.panels.base import HATCHES, Panel
+from workbook.panels.base import Panel
 
 NEWEST = 16  # rows with a bar of their own
 
 
 class Latency(Panel):
-    """What `latency` returns; `rows` lists every measured Row in the order they were made."""
+    """Measures the chosen runtime at each press of its button, and draws all measurements so far; opens with one made.
+
+    The measurement runs in the button's callback; a cell that computes at the same time disturbs it. `rows` lists every
+    measured Row in the order they were made.
+
+    Args:
+        models: name → model.
+        shape: (channels, height, width) of one image.
+        runtimes: name → what makes a call from model, example and calibration; see `kdlab.latency.sweep`.
+        batches: images per call to choose from, each >= 1.
+        min_seconds: how long each choice is timed at least.
+    """
 
     def __init__(
-        self, models: Mapping[str, nn.Module], shape: tuple[int, int, int], runtimes: Mapping[str, Callable],
-        batches: Sequence[int], min_seconds: float,
+        self, models: Mapping[str, nn.Module], shape: tuple[int, int, int], *, runtimes: Mapping[str, Callable],
+        batches: Sequence[int] = (1, 4, 16, 64, 256), min_seconds: float = 0.2,
     ):
         self._models, self._shape, self._runtimes, self._seconds = models, shape, runtimes, min_seconds
         self.rows: list[Row] = []
@@ -41,6 +51,7 @@ class Latency(Panel):
         self.said = widgets.HTML()
         self.said.add_class("kd-latency-said")
         self.children = (*self.children, self.said)
+        self.measure()
 
     def measure(self) -> None:
         """Times what is chosen, in the calling thread; an error is shown in the panel, which stays usable."""
@@ -49,8 +60,7 @@ class Latency(Panel):
         try:
             found = sweep(
                 {model: self._models[model]}, self._shape, batches=batch, devices=[device], threads=[threads],
-                variants={runtime: self._runtimes[runtime]}, min_seconds=self._seconds, min_runs=9,
-            )
+                variants={runtime: self._runtimes[runtime]}, min_seconds=self._seconds, min_runs=9)
             if not any(row.timing for row in found):
                 raise Unavailable(found[0].skipped)
             self.rows.extend(row for row in found if row.timing)
@@ -62,29 +72,6 @@ class Latency(Panel):
             self.fail(error)
         finally:
             button.disabled = False
-
-
-def latency(
-    models: Mapping[str, nn.Module], shape: tuple[int, int, int], *, runtimes: Mapping[str, Callable],
-    batches: Sequence[int] = (1, 4, 16, 64, 256), min_seconds: float = 0.2,
-) -> Latency:
-    """Measures the chosen runtime at each press of its button, and draws all measurements so far.
-
-    The measurement runs in the button's callback; a cell that computes at the same time disturbs it.
-
-    Args:
-        models: name → model.
-        shape: (channels, height, width) of one image.
-        runtimes: name → what makes a call from model, example and calibration; see `kdlab.latency.sweep`.
-        batches: images per call to choose from, each >= 1.
-        min_seconds: how long each choice is timed at least.
-
-    Returns:
-        A Latency with one measurement made.
-    """
-    panel = Latency(models, shape, runtimes, batches, min_seconds)
-    panel.measure()
-    return panel
 
 
 def _setting(row: Row) -> str:
@@ -108,7 +95,7 @@ def _bars_and_curves(rows: Sequence[Row]) -> Figure:
     top, bottom = figure.subplots(2, 1, height_ratios=[1.2 + 0.36 * len(last), 4])
     for i, row in enumerate(last):
         kind, ends = kinds.index(_setting(row)), (1e3 * row.timing.p5, 1e3 * row.timing.p95)
-        style = dict(color=plots.COLORS[kind % 7], hatch=HATCHES[kind % 4], edgecolor="white")
+        style = dict(color=plots.COLORS[kind % 7], hatch=plots.HATCHES[kind % 4], edgecolor="white")
         top.barh(i, row.milliseconds, 0.7, **style)
         top.plot(ends, [i, i], color="black", linewidth=1.5, marker="|", markersize=10)
         top.annotate(f"{row.milliseconds:.3g}", (ends[1], i), (8, 0), textcoords="offset points", va="center")
@@ -128,9 +115,7 @@ def _bars_and_curves(rows: Sequence[Row]) -> Figure:
     bottom.set_xticks(ticks := sorted({row.batch for row in rows}), [str(tick) for tick in ticks])
     for ax, axis in ((top, top.xaxis), (bottom, bottom.yaxis)):  # 1, 2, 5 in each decade, 1 alone where there are many
         low, high = axis.get_view_interval()
-        axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 500 * low else (1,)))
-        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axis.set_minor_locator(NullLocator())
+        plots.plain_ticks(axis, subs=(1, 2, 5) if high < 500 * low else (1,))
         ax.tick_params(labelsize=12)
     figure.legend(loc="outside lower right")  # curves may fill the axes
     return figure

@@ -9,23 +9,37 @@ import ipywidgets as widgets
 from matplotlib.figure import Figure
 
 from workbook.panels import base
-from workbook.plots import COLORS, LINES, MARKERS
+from workbook.plots import COLORS, LINES, MARKERS, side_by_side
 
-FRAMES = 8.0  # pictures a second at most
 Look = tuple[int, Mapping[str, Sequence[float]]]  # step, and name → recall of every class
 
 
 class MissingClass(base.Panel):
-    """What `missing_class` returns: Go trains in a daemon thread, Stop or another choice ends it.
+    """Leaves one class out of students' training images, and shows how much of it they recognise as they train.
 
-    `looks` is what the newest run has yielded so far.
+    It opens on a finished run of the first choice, made in the calling thread, so that it is a picture where there is
+    no front end; what that run raises is raised. Go trains in a daemon thread, Stop or another choice ends it. Opening
+    a panel ends the runs of all earlier ones. `looks` is what the newest run has yielded so far.
+
+    Args:
+        run: maps (class, temperature) to an iterator that trains students and yields, on the way and at the end,
+            (step, name → recall for every class, in [0, 1], one name for each student).
+        classes: names.
+        missing: the class that is left out at first.
+        temperature: where the slider starts, in [0.5, 32].
+
+    Raises:
+        ValueError: no such class, or a first run that yields nothing.
     """
 
     def __init__(
-        self, run: Callable[[int, float], Iterator[Look]], classes: Sequence[str], missing: int, temperature: float
+        self, run: Callable[[int, float], Iterator[Look]], classes: Sequence[str], *, missing: int = 0,
+        temperature: float = 4.0,
     ):
         self._run, self._classes, self.looks = run, list(classes), []
         self._work, self._end = base.Work(lambda: None, ""), 0
+        if not 0 <= missing < len(classes):
+            raise ValueError(f"missing must be in 0 .. {len(classes) - 1}, got {missing}")
         named = [(name, i) for i, name in enumerate(classes)]
         controls = {
             "missing": widgets.Dropdown(options=named, value=missing, description="left out"),
@@ -36,11 +50,8 @@ class MissingClass(base.Panel):
         super().__init__("missing", controls, {"Go": self.go, "Stop": self.stop})
         for control in self.controls.values():
             control.observe(lambda change: self.stop(), "value")
-
-    def train(self) -> None:
-        """A whole run in the calling thread, with the controls as they stand; what it raises is raised."""
-        self.stop()
-        self._follow(**self.chosen)
+        base.alone(self)
+        self.follow(**self.chosen)
 
     def go(self) -> None:
         """Trains in a thread, from the beginning; a run that is under way ends first."""
@@ -49,7 +60,7 @@ class MissingClass(base.Panel):
 
         def follow():
             try:
-                self._follow(**chosen, work=work)
+                self.follow(**chosen, work=work)
             except Exception as error:  # whatever it is, the panel shows it and stays usable
                 self.fail(error)
 
@@ -65,49 +76,22 @@ class MissingClass(base.Panel):
         self.stop()
         super().close()
 
-    def _follow(self, missing: int, temperature: float, work: base.Work | None = None) -> None:
-        """Draws on the way where others may end it, and the last look in any case."""
-        name, pace, self.looks = self._classes[missing], base.Pace(FRAMES, 0.5), []
+    def follow(self, missing: int, temperature: float, work: base.Work | None = None) -> None:
+        """A whole run in the calling thread; drawn on the way where it is the work that others may end."""
+        name, pace, self.looks = self._classes[missing], base.Pace(8, 0.5), []
         self.say(f"training without any {name} …")
         for look in self._run(missing, temperature):
             self.looks.append(look)
-            if work and not work.allowed():
-                return self.say(f"stopped after step {look[0]:,}; Go begins anew")
             if work:
+                if not work.allowed():
+                    return self.say(f"stopped after step {look[0]:,}; Go begins anew")
                 pace.draw(lambda: self.show(recalls(self.looks, missing, self._classes, end=self._end)))
         if not self.looks:
             wanted = "it must yield (step, {name: recall of every class}) on the way"
             raise ValueError(f"the function gave no look; {wanted}")
-        self._end = self.looks[-1][0]
+        self._end = look[0]
         self.show(recalls(self.looks, missing, self._classes))
-        shares = _shares(self.looks[-1], missing)
-        self.say(f"finished after step {self._end:,}; recognised of the class {name}: {shares}")
-
-
-def missing_class(
-    run: Callable[[int, float], Iterator[Look]], classes: Sequence[str], *, missing: int = 0, temperature: float = 4.0
-) -> MissingClass:
-    """Leaves one class out of students' training images, and shows how much of it they recognise as they train.
-
-    The panel opens on a finished run of the first choice, made in the calling thread, so that it is a picture where
-    there is no front end. Opening a panel ends the runs of all earlier ones.
-
-    Args:
-        run: maps (class, temperature) to an iterator that trains students and yields, on the way and at the end,
-            (step, name → recall for every class, in [0, 1], one name for each student).
-        classes: names.
-        missing: the class that is left out at first.
-        temperature: where the slider starts, in [0.5, 32].
-
-    Returns:
-        A MissingClass, which shows itself. ValueError for no such class or a first run that yields nothing; what else
-        that run raises is raised.
-    """
-    if not 0 <= missing < len(classes):
-        raise ValueError(f"missing must be in 0 .. {len(classes) - 1}, got {missing}")
-    panel = base.open_alone(MissingClass, run, classes, missing, temperature)
-    panel.train()
-    return panel
+        self.say(f"finished after step {self._end:,}; recognised of the class {name}: {_shares(look, missing)}")
 
 
 def recalls(looks: Sequence[Look], missing: int, classes: Sequence[str], *, end: int = 0) -> Figure:
@@ -122,19 +106,17 @@ def recalls(looks: Sequence[Look], missing: int, classes: Sequence[str], *, end:
     title = f"No {classes[missing]} in training. Recognised of them after step {last:,}: {_shares(looks[-1], missing)}"
     picture.suptitle(title, x=0.01, ha="left", fontsize=14)
     right.axvspan(missing - 0.5, missing + 0.5, color="#ececec")
-    width = 0.8 / len(found)
-    for i, (name, recall) in enumerate(found.items()):
+    side_by_side(right, found, classes)
+    for i, name in enumerate(found):
         color, own = COLORS[i % 7], [seen[name][missing] for _, seen in looks]
         style = dict(color=color, marker=MARKERS[i % 7] if len(steps) <= 60 else None, markersize=5, linewidth=2)
         left.plot(steps, own, LINES[i % 4], label=name, clip_on=False, **style)
-        at = [c - 0.4 + width * (i + 0.5) for c in range(len(classes))]
-        right.bar(at, recall, width, label=name, color=color, hatch=base.HATCHES[i % 4], edgecolor="white")
-    left.set(xlim=(0, max(end, last)), ylim=(0, 1))
-    left.set_xlabel("step", fontsize=12)
-    right.set(xlim=(-0.6, len(classes) - 0.4), ylim=(0, 1))
-    right.set_xticks(range(len(classes)), classes, fontfamily="monospace")
-    right.set_xlabel("class (grey: left out)", fontsize=12)
-    for ax, title in ((left, f"share of the class {classes[missing]} recognised"), (right, "share of each class")):
+    for ax, title, xlabel, xlim in (
+        (left, f"share of the class {classes[missing]} recognised", "step", (0, max(end, last))),
+        (right, "share of each class", "class (grey: left out)", (-0.6, len(classes) - 0.4)),
+    ):
+        ax.set(xlim=xlim, ylim=(0, 1))
+        ax.set_xlabel(xlabel, fontsize=12)
         ax.set_title(title, loc="left", fontsize=13)
         ax.tick_params(labelsize=12)
         ax.spines[["top", "right"]].set_visible(False)

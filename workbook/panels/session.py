@@ -20,7 +20,6 @@ from kdlab.training import Knobs, Step, distil, warm_cosine
 from workbook.panels.base import Pace, Work
 
 LIMIT = 800  # points of a curve at most: what a screen shows, and what a picture can carry ten times a second
-VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ class Thinned:
 
 
 class Session(Work):
-    """Drives `distil` step by step; its start, hold, resume, once and stop may be called from any thread.
+    """Drives `distil` step by step; its start, hold and stop may be called from any thread.
 
     Args:
         choice: names are those of `models.build`; the student's weights come from the seed.
@@ -92,10 +91,8 @@ class Session(Work):
         self._steps, self._accuracies, self._turns = Thinned(LIMIT), Thinned(LIMIT // 2), Thinned(LIMIT // 2)
         self.student = models.build(choice.student, dataset.shape, len(dataset.classes), seed=choice.seed)
         self.student.to(dataset.train.images.device)
-        self._stepper = distil(
-            self.student, dataset.only(torch.arange(choice.labelled)), self._turn, teacher=bank, steps=choice.steps,
-            seed=choice.seed,
-        )
+        seen = dataset.only(torch.arange(choice.labelled))
+        self._stepper = distil(self.student, seen, self._turn, teacher=bank, steps=choice.steps, seed=choice.seed)
 
     # thinned: the steps, (step, test accuracy in [0, 1]), and the log as (step, alpha, temperature, lr)
     history: list[Step] = property(lambda self: self._steps.entries())
@@ -114,12 +111,9 @@ class Session(Work):
 
     def drive(self) -> None:
         """Trains in the calling thread to the end, or until `stop` or Ctrl-C; an error is kept in `error`."""
-        state, window = "finished", (time.monotonic(), 0)
+        state, window = "stopped", (time.monotonic(), 0)
         try:
-            while self.step < self.choice.steps:
-                if not self.allowed(self._wait):
-                    state = "stopped"
-                    break
+            while self.step < self.choice.steps and self.allowed(self._wait):
                 self.state = "paused" if self.held else "training"
                 step = next(self._stepper)
                 self.step = step.step
@@ -130,8 +124,9 @@ class Session(Work):
                 if now - window[0] >= 0.5:
                     self.rate, window = (self.step - window[1]) / (now - window[0]), (now, self.step)
                 self._pace.draw(lambda: self.watch(self), now=self.held)
+            state = "finished" if self.step == self.choice.steps else state
         except KeyboardInterrupt:
-            state = "stopped"
+            pass  # stopped
         except Exception as error:  # whatever it is, the panel shows it and goes on
             self.error, state = error, "failed"
         finally:
@@ -165,7 +160,7 @@ def write(session: Session, path: str | Path, name: str = "") -> None:
     """
     history = session.history  # once: the training's thread adds to it
     curves = {key: [getattr(step, key) for step in history] for key in ("step", "loss", "soft", "hard")}
-    data = {"version": VERSION, "name": name, "dataset": session.dataset.name, **asdict(session.choice),
+    data = {"version": 1, "name": name, "dataset": session.dataset.name, **asdict(session.choice),
             "state": session.state, "log": session.log, "accuracy": session.accuracies, "curves": curves}
     write_whole("run", path, json.dumps(data).encode())
 

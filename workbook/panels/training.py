@@ -4,7 +4,8 @@ The training is session.py's, what it looks like frames.py's and training.js's. 
 """
 
 import contextlib
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,10 +16,11 @@ from matplotlib.figure import Figure
 from kdlab.bank import Bank
 from kdlab.data import Dataset
 from kdlab.training import Knobs, Step
-from workbook.panels import base, controls, frames, session
+from workbook.panels import base, frames, session
 from workbook.panels.session import Choice, Session
 
 PRESSES = ("start", "pause", "step", "stop", "reset", "pin", "export")  # methods of Run, whose first lines are tips
+PLAIN = {"style": {"description_width": "initial"}}
 RUNS = 40  # finished runs that are kept beside the pinned ones
 
 
@@ -29,33 +31,57 @@ class Curves(anywidget.AnyWidget):
 
 
 class Run(base.Pictured, widgets.VBox):
-    """A training panel; `training` makes it. One training at a time, in a daemon thread.
+    """A panel that trains students, one at a time, and lets alpha, temperature and learning rate be turned meanwhile.
+
+    Nothing trains before Start is pressed or `wait` is called; then a daemon thread does. Opening a panel ends the runs
+    of all earlier ones.
+
+    Args:
+        dataset: of the students, and of the teachers' banks.
+        teachers: a teacher's logits for the training split, or several by name; the first one is chosen at first.
+        students: names of `kdlab.models.build`.
+        labelled, seed, steps: how many of the first training images the student sees; of its weights and batches; >= 1.
+        alpha, temperature, lr: where the knobs start; see `kdlab.training.Knobs`.
+        log: a recorded run, which the first run replays: the path of a file by `Run.save`, whose student, teacher,
+            labelled, seed and steps count then; or the list of changes alone. "" and None for none.
 
     Attributes:
         knobs: what the next step uses; a slider or `turn` sets it.
         finished: a dict for each ended run: name, alpha, temperature, lr, accuracy, steps, state, pinned, steered.
+
+    Raises:
+        ValueError: a value out of its range, or a record that does not fit.
     """
 
     told = "a training panel"
 
     def __init__(
-        self, dataset: Dataset, teachers: Mapping[str, Bank], choice: Choice, knobs: Knobs, students: Sequence[str],
-        log: list[dict] | None, evaluate_every: int,
+        self, dataset: Dataset, teachers: Bank | Mapping[str, Bank], *,
+        students: Sequence[str] = ("mlp-32", "mlp-16", "mlp-64"), labelled: int = 50, seed: int = 0, steps: int = 3000,
+        alpha: float = 1.0, temperature: float = 4.0, lr: float = 1e-2, log: str | Path | Sequence[dict] | None = None,
     ):
-        self.dataset, self.teachers, self.knobs, self.finished = dataset, teachers, knobs, []
         self._session, self._error, self._note, self._count = None, None, "", 0
-        self._pending, self._first, self._every, self._frame = log, (choice, knobs, log), evaluate_every, frames.EMPTY
-        self._looked = frames.telling(teachers[choice.teacher], dataset, choice.labelled)
+        self.dataset, self.teachers = dataset, {"teacher": teachers} if isinstance(teachers, Bank) else dict(teachers)
+        choice = Choice(students[0], next(iter(self.teachers)), labelled, seed, steps)
+        if isinstance(log, str | Path) and str(log):
+            choice, log = session.read(log)
+            if choice.teacher not in self.teachers:
+                here = ", ".join(self.teachers)
+                raise ValueError(f"the record was made with the teacher {choice.teacher!r}, here are {here}")
+        self._pending = list(log) if log else None
+        self.knobs = knobs = session.turns(log)[1] if log else Knobs(alpha, temperature, lr)
+        self._first, self._frame, self.finished = (choice, knobs, self._pending), frames.EMPTY, []
+        self._looked = frames.telling(self.teachers[choice.teacher], dataset, choice.labelled)
         self.canvas = Curves()
         self.canvas.on_msg(lambda *_: self._show_all())
-        self.sliders = controls.sliders(knobs)
-        self.choices = controls.choices(choice, students, teachers, len(dataset.train))
+        self.sliders = sliders(knobs)
+        self.choices = choices(choice, students, self.teachers, len(dataset.train))
         self.buttons = {name: widgets.Button(description=name.title(), layout={"width": "80px"}) for name in PRESSES}
         for name, button in self.buttons.items():
             button.tooltip = getattr(Run, name).__doc__.partition("\n")[0].rstrip(".")
             button.on_click(lambda _, name=name: getattr(self, name)())
         self.buttons["start"].button_style = "primary"
-        looks = controls.PLAIN | {"layout": {"width": "200px"}}
+        looks = PLAIN | {"layout": {"width": "200px"}}
         self.name = widgets.Text(placeholder="for Pin, Export", description="name", **looks)
         base.classed("kd", self.buttons | {"name": self.name})
         for name, slider in self.sliders.items():
@@ -64,6 +90,7 @@ class Run(base.Pictured, widgets.VBox):
         rows = [widgets.HBox([*row], layout={"flex_flow": "row wrap", "grid_gap": "0 12px"}) for row in rows]
         super().__init__([*rows, self.canvas, base.Keys(layout={"display": "none"})])
         self.add_class("kd-panel")
+        base.alone(self)
 
     # of the newest run: its steps, (step, test accuracy in [0, 1]), and what was turned, from step 1 on
     history: list[Step] = property(lambda self: self._session.history if self._session else [])
@@ -96,14 +123,14 @@ class Run(base.Pictured, widgets.VBox):
     def pause(self) -> None:
         """Holds the run before its next step, or lets a held one go on."""
         if self._session and not self._session.ended:
-            self._session.resume() if self._session.held else self._session.hold()
+            self._session.hold(not self._session.held)
 
     def step(self) -> None:
         """One step, then hold; it begins a run where there is none."""
         if not self._session or self._session.ended:
             self.start(paused=True)
         if self._session:
-            self._session.once()
+            self._session.hold(after=1)
 
     def stop(self) -> None:
         """Ends the run and waits until its thread is gone."""
@@ -127,7 +154,7 @@ class Run(base.Pictured, widgets.VBox):
         how many seconds to wait for a run in the thread. Returns the run's figure, and raises what ended the run.
         """
         if self._session:
-            self._session.resume()
+            self._session.hold(False)
             with contextlib.suppress(KeyboardInterrupt):  # the cell ends, the training does not
                 self._session.join(timeout)
         elif self._prepare():
@@ -183,8 +210,7 @@ class Run(base.Pictured, widgets.VBox):
             bank = self.teachers[choice.teacher]
             self._looked = frames.telling(bank, self.dataset, choice.labelled)
             self._session = Session(
-                choice, self.dataset, bank, lambda: self.knobs, log=self._pending, watch=self._watch,
-                evaluate_every=self._every)
+                choice, self.dataset, bank, lambda: self.knobs, log=self._pending, watch=self._watch)
             self._pending, self._count = None, self._count + 1
         except Exception as error:
             self._error = error
@@ -222,35 +248,32 @@ class Run(base.Pictured, widgets.VBox):
         self.canvas.send(*frames.runs(self.finished))
 
 
-def training(
-    dataset: Dataset, teachers: Bank | Mapping[str, Bank], *, students: Sequence[str] = ("mlp-32", "mlp-16", "mlp-64"),
-    labelled: int = 50, seed: int = 0, steps: int = 3000, alpha: float = 1.0, temperature: float = 4.0,
-    lr: float = 1e-2, log: str | Path | Sequence[dict] | None = None, evaluate_every: int = 50,
-) -> Run:
-    """A panel that trains students, one at a time, and lets alpha, temperature and learning rate be turned meanwhile.
+def sliders(knobs: Knobs) -> dict[str, widgets.Widget]:
+    """A slider for each knob, which starts at the knob's value; one beyond the usual range widens that range."""
+    two, ten, looks = math.log2(knobs.temperature), math.log10(knobs.lr), PLAIN | {"layout": {"width": "276px"}}
+    return base.classed("kd", {
+        "alpha": widgets.FloatSlider(knobs.alpha, min=0, max=1, step=0.05, description="alpha", **looks),
+        "temperature": widgets.FloatLogSlider(
+            knobs.temperature, base=2, min=min(-2, two), max=max(5, two), step=0.25, readout_format=".2f",
+            description="temperature", **looks),
+        "lr": widgets.FloatLogSlider(
+            knobs.lr, base=10, min=min(-4, ten), max=max(-0.5, ten), step=0.1, readout_format=".2g",
+            description="learning rate", **looks),
+    })
 
-    Nothing trains before Start is pressed or `wait` is called. Opening a panel ends the runs of all earlier ones.
 
-    Args:
-        dataset: of the students, and of the teachers' banks.
-        teachers: a teacher's logits for the training split, or several by name; the first one is chosen at first.
-        students: names of `kdlab.models.build`.
-        labelled, seed, steps: how many of the first training images the student sees; of its weights and batches; >= 1.
-        alpha, temperature, lr: where the knobs start; see `kdlab.training.Knobs`.
-        log: a recorded run, which the first run replays: the path of a file by `Run.save`, whose student, teacher,
-            labelled, seed and steps count then; or the list of changes alone. "" and None for none.
-        evaluate_every: steps between two evaluations on the test split.
-
-    Returns:
-        A Run, which shows itself. ValueError for a value out of its range, or a record that does not fit.
-    """
-    teachers = {"teacher": teachers} if isinstance(teachers, Bank) else dict(teachers)
-    choice = Choice(students[0], next(iter(teachers)), labelled, seed, steps)
-    if isinstance(log, str | Path) and str(log):
-        choice, log = session.read(log)
-        if choice.teacher not in teachers:
-            here = ", ".join(teachers)
-            raise ValueError(f"the record was made with the teacher {choice.teacher!r}, here are {here}")
-    knobs = session.turns(log)[1] if log else Knobs(alpha, temperature, lr)
-    log = list(log) if log else None
-    return base.open_alone(Run, dataset, teachers, choice, knobs, students, log, evaluate_every)
+def choices(choice: Choice, students: Sequence[str], teachers: Iterable[str], images: int) -> dict[str, widgets.Widget]:
+    """A dropdown for each field of a choice, with that choice selected, among these names and so many images."""
+    counts = sorted({n for n in (10, 25, 50, 100, 250, 1000) if n < images} | {choice.labelled, images})
+    options = {
+        "student": ("student", list(dict.fromkeys([choice.student, *students]))),
+        "teacher": ("teacher", list(teachers)),
+        "labelled": ("labelled images", [(f"{n:,}", n) for n in counts]),
+        "seed": ("seed", list(range(choice.seed, choice.seed + 5))),
+        "steps": ("steps", [(f"{n:,}", n) for n in sorted({300, 3_000, 30_000, 300_000, choice.steps})]),
+    }
+    looks = PLAIN | {"layout": {"width": "max-content"}}
+    return base.classed("kd", {
+        name: widgets.Dropdown(options=given, value=getattr(choice, name), description=text, **looks)
+        for name, (text, given) in options.items()
+    })

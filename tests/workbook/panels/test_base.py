@@ -55,7 +55,7 @@ def test_a_screen_reader_hears_the_titles_of_the_figure(panel):
 def test_the_output_holds_a_picture_and_a_text_that_does_not_vary(panel):
     for size in ((2, 1), (1, 1)):
         panel.show(Figure(size))
-        bundle = panel._repr_mimebundle_()
+        bundle, _ = panel._repr_mimebundle_()
         assert base64.b64decode(bundle["image/png"]) == panel.picture.value
         assert "application/vnd.jupyter.widget-view+json" in bundle and bundle["text/plain"] == "a panel with level"
 
@@ -76,9 +76,9 @@ def test_work_is_held_stepped_resumed_and_ended():
     work = base.Work(do, "test")
     work.start(held=True)
     assert holds() == 0
-    work.once()
+    work.hold(after=1)
     assert holds() == 1
-    work.resume()
+    work.hold(False)
     while len(done) < 5:
         time.sleep(0.001)
     work.hold()
@@ -113,6 +113,8 @@ def test_opening_a_panel_ends_what_earlier_ones_of_its_kind_run():
         pass
 
     ended = []
-    first, _, _ = (base.open_alone(kind, []) for kind in (Kind, Another, Kind))
+    first, *others = (kind([]) for kind in (Kind, Another, Kind))
+    for opened in (first, *others):
+        base.alone(opened)
     assert ended == [first]
     base._OPEN.clear()

@@ -65,7 +65,7 @@ def test_its_picture_shows_the_soft_targets_of_both(panel):
     panel.teacher.image = 2
     bars = [bar.get_height() for bar in panel.figure().axes[-1].patches]
     assert bars == pytest.approx([*soft_targets(TEACHER[2], 4).tolist(), *soft_targets(STUDENTS[0, 1, 2], 4).tolist()])
-    bundle = panel._repr_mimebundle_()
+    bundle, _ = panel._repr_mimebundle_()
     assert base64.b64decode(bundle["image/png"]).startswith(b"\x89PNG") and bundle["text/plain"].startswith("a map of")
 
 

@@ -8,7 +8,7 @@ import torch
 from kdlab import latency
 from workbook import panels
 
-room = importlib.import_module("workbook.panels.latency")  # the package's `latency` is the function
+room = importlib.import_module("workbook.panels.latency")  # the package's `latency` is the panel
 EAGER = {"eager": lambda model, example, calibration: model}
 BOTH = EAGER | {"compile": None}
 
@@ -73,7 +73,7 @@ def test_it_times_a_real_network():
     panel = panels.latency(nets, (1, 4, 4), runtimes=EAGER, batches=(2,), min_seconds=0.001)
     assert [(row.model, row.batch, row.threads) for row in panel.rows] == [("net", 2, 1)]
     assert panel.rows[0].milliseconds > 0
-    assert panel._repr_mimebundle_()["text/plain"] == "a panel with model, batch, device, threads, runtime"
+    assert panel._repr_mimebundle_()[0]["text/plain"] == "a panel with model, batch, device, threads, runtime"
     assert {"kd-latency-measure"} <= set(panel.buttons["measure"]._dom_classes)
 
 

@@ -141,7 +141,7 @@ def test_export_writes_the_run_beside_the_notebook_and_says_so(panel, tmp_path, 
 def test_the_output_holds_a_picture_and_a_text_that_does_not_vary(panel):
     run = panel(steps=5)
     for _ in range(2):
-        bundle = run._repr_mimebundle_()
+        bundle, _ = run._repr_mimebundle_()
         assert bundle["text/plain"] == "a training panel" and bundle["image/png"]
         assert "application/vnd.jupyter.widget-view+json" in bundle
         run.wait()
