@@ -116,7 +116,7 @@ class Dataset:
         return replace(self, recipe=usual)
 
     def to(self, device: str | torch.device) -> "Dataset":
-        """The same data set with all its tensors on a device."""
+        """The same data set with its images, labels, mean and std on a device."""
         train, test = (Split(s.images.to(device), s.labels.to(device)) for s in (self.train, self.test))
         return replace(self, train=train, test=test, mean=self.mean.to(device), std=self.std.to(device))
 

@@ -49,8 +49,8 @@ def soft_loss(student_logits: Tensor, teacher_logits: Tensor, temperature: float
 def soft_term(student_logits: Tensor, teacher_logits: Tensor, temperature: float | Tensor) -> Tensor:
     """`soft_loss` without its checks, for which an accelerator would have to wait in every step.
 
-    The formula stands here and nowhere else. A stack of students lies along a third dimension, with a temperature for
-    each: (batch, classes, students) and (students,) → (students,).
+    The one place of the formula. A stack of students lies along a third dimension, with a temperature for each:
+    (batch, classes, students) and (students,) → (students,).
     """
     log_q = F.log_softmax(student_logits / temperature, dim=1)  # (batch, classes)
     log_p = F.log_softmax(teacher_logits.detach() / temperature, dim=1)  # (batch, classes)

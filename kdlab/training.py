@@ -102,7 +102,8 @@ def distil(
         batch_size: images per step; None takes all of them in every step.
         seed: of the batches' order; not of the weights.
         method: maps (student, Batch, the teacher's answer or None, Knobs) to named scalar losses, of which "loss"
-            is minimised. The parameters of a method that is a module are trained with the student's.
+            is minimised. Under bfloat16 answers come in it: a loss wants them in float32. The parameters of a method
+            that is a module are trained with the student's.
         optimizer: maps (parameters, lr=…) to an optimizer.
         settings: None takes those of `kdlab.devices.fast`; `devices.Settings()` is plain float32.
 
@@ -120,15 +121,16 @@ def distil(
     places = torch.arange(len(split)) if dataset.indices is None else dataset.indices.cpu()  # (n,), the images in use
     stored = _answers(teacher, places, recipe, device) if isinstance(teacher, Bank) else None  # (views or 1, n, …)
     order, places = batches(len(places), batch_size, seed=seed, device=device), places.to(device)
-    epoch = max(1, len(places) // (batch_size or len(places)))  # its number of steps
+    epoch = max(1, len(places) // (batch_size or len(places) or 1))  # its number of steps
     views = steps if stored is None else len(stored)  # a live teacher knows any number, and no epoch is without a step
     at = knobs if callable(knobs) else lambda number: replace(knobs, lr=knobs.lr * warm_cosine(number, steps))
     settings = settings or devices.fast(student, device)
     form = torch.channels_last if settings.channels_last else torch.contiguous_format
     student.to(memory_format=form)
-    fused = {"fused": True} if settings.fused and "fused" in inspect.signature(optimizer).parameters else {}
+    takes = inspect.signature(optimizer).parameters  # what the caller has chosen of these two stays
+    free = "fused" in takes and all(takes[name].default is None for name in ("fused", "foreach") if name in takes)
     trained = [*student.parameters(), *(method.parameters() if isinstance(method, nn.Module) else ())]
-    optimizer, done = optimizer(trained, lr=1.0, **fused), 0  # each step sets its own
+    optimizer, done = optimizer(trained, lr=1.0, **{"fused": True} if free and settings.fused else {}), 0
     try:
         for number in range(1, steps + 1):
             now = at(number)
@@ -165,7 +167,7 @@ def train(
 ) -> Iterator[Step]:
     """Trains a model on labels alone: `distil` without a teacher, with AdamW at this peak of the learning rate."""
     optimizer = functools.partial(torch.optim.AdamW, weight_decay=weight_decay)
-    return distil(model, dataset, Knobs(alpha=0.0, lr=lr), steps=steps, **{"optimizer": optimizer} | options)
+    return distil(model, dataset, Knobs(alpha=0.0, lr=lr), steps=steps, optimizer=optimizer, **options)
 
 
 def finish(stepper: Iterable[Step], total: int | None = None) -> list[Step]:

@@ -525,3 +525,22 @@ def test_the_bar_counts_the_steps(digits, monkeypatch):
     monkeypatch.setattr(tqdm.auto, "tqdm", Bar)
     assert len(finish(train(student(digits), digits.only(FEW), steps=25), total=25)) == 25
     assert [bar.n for bar in bars] == [25]
+
+
+def test_what_the_caller_has_chosen_of_the_optimizer_stays(digits):
+    made = []
+
+    class Watched(torch.optim.AdamW):
+        def __init__(self, parameters, lr, foreach=None, fused=None):
+            made.append((foreach, fused))
+            super().__init__(parameters, lr=lr, foreach=foreach, fused=fused)
+
+    for chosen in ({}, {"foreach": True}, {"fused": False}):
+        options = dict(steps=1, optimizer=partial(Watched, **chosen), settings=devices.Settings(fused=True))
+        finish(distil(student(digits), digits.only(FEW), Knobs(), **options))
+    assert made == [(None, True), (True, None), (None, False)]
+
+
+def test_no_image_in_use_is_refused_in_one_sentence(digits):
+    with pytest.raises(ValueError, match="n and batch_size must be >= 1, got n=0"):
+        next(train(student(digits), digits.only(torch.tensor([], dtype=torch.int64)), steps=1))

@@ -8,7 +8,7 @@ from workbook.exercises.base import checks, close, expect
 
 
 @checks("the shift is found, also where the teacher is wrong now and then, and 0 where nothing is shifted")
-def row_shift(answer: Callable) -> None:
+def row_shift(answer: Callable) -> None:  # 10, exercise 1
     """The answer maps a bank's logits (n, classes) and the labels (n,) to how far the rows are off, 0 .. n - 1."""
     labels = torch.randint(10, (80,))
     mistaken = torch.where(torch.rand(80) < 0.25, torch.randint(10, (80,)), labels)
@@ -23,7 +23,7 @@ def row_shift(answer: Callable) -> None:
 
 
 @checks("what was kept is exact, the rest has its probability, spread evenly")
-def from_top_k(answer: Callable) -> None:
+def from_top_k(answer: Callable) -> None:  # 10, exercise 2
     """The answer maps values (n, k), places (n, k), rest (n,) and a number of classes to logits (n, classes)."""
     logits = 3 * torch.randn(6, 8)
     for k in (3, 1, 7):

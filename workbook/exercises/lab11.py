@@ -9,7 +9,7 @@ from workbook.exercises.base import checks, close, expect
 
 
 @checks("the same pull on the student without T², at every alpha and temperature")
-def alpha_without_t2(answer: Callable) -> None:
+def alpha_without_t2(answer: Callable) -> None:  # 11, exercise 1
     """The answer maps alpha and T of the loss with T² to the alpha of a loss without it that pulls the same way."""
     student, teacher, labels = 3 * torch.randn(6, 5), 3 * torch.randn(6, 5), torch.arange(6) % 5
 
@@ -30,7 +30,7 @@ def alpha_without_t2(answer: Callable) -> None:
 
 
 @checks("chosen on the one half, reported on the other")
-def chosen_and_reported(answer: Callable) -> None:
+def chosen_and_reported(answer: Callable) -> None:  # 11, exercise 2
     """The answer maps two tensors of gains, (seeds, cells) each, to the chosen cell and the gain to report for it."""
     here, there = torch.randn(5, 12), torch.randn(5, 12)
     cell, gain = answer(here.clone(), there.clone())

@@ -9,7 +9,7 @@ from workbook.exercises.base import checks, close, expect
 
 
 @checks("2**bits levels with zero among them, torch's own values, and torch's own gradient")
-def fake_quantize(answer: Callable) -> None:
+def fake_quantize(answer: Callable) -> None:  # 13, exercise 1
     """The answer maps x, a range low <= 0 <= high and a number of bits to x on the levels, straight through."""
     for low, high, bits in [(-1.3, 2.0, 4), (0.0, 3.0, 2), (-2.0, 0.7, 8)]:
         where = f"for a range of [{low:g}, {high:g}] and {bits} bits"
@@ -42,7 +42,7 @@ def fake_quantize(answer: Callable) -> None:
 
 
 @checks("truly smaller, and the same answers as the large pair with those channels at zero")
-def without_channels(answer: Callable) -> None:
+def without_channels(answer: Callable) -> None:  # 13, exercise 2
     """The answer maps two Conv2d (a ReLU between them) and the channels to keep to two smaller Conv2d."""
     first, second = nn.Conv2d(3, 6, 3, padding=1), nn.Conv2d(6, 4, 3, stride=2)
     before = [p.clone() for p in (*first.parameters(), *second.parameters())]

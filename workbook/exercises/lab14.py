@@ -11,7 +11,7 @@ from workbook.exercises.base import NotAttempted, checks, expect
 
 
 @checks("as many pictures as the share allows are sent, and not one more")
-def threshold_for(answer: Callable) -> None:
+def threshold_for(answer: Callable) -> None:  # 14, exercise 1
     """The answer maps confidences (n,) and a share to a threshold; pictures with less confidence are sent."""
     confidence = torch.tensor([0.31, 0.95, 0.52, 0.77, 0.77, 0.99, 0.64, 0.88, 0.9, 0.45])
     for share, most in [(0.2, 2), (0.5, 4), (0.0, 0), (1.0, 10)]:  # at 0.5 two equal confidences are sent together
@@ -22,7 +22,7 @@ def threshold_for(answer: Callable) -> None:
 
 
 @checks("the answer if it comes in time, the fallback if it is late or fails, and nothing left running")
-def answer_within(answer: Callable) -> None:
+def answer_within(answer: Callable) -> None:  # 14, exercise 2
     """The answer is an async function of (ask, fallback, seconds); ask is an async function without arguments."""
     ended = []
 

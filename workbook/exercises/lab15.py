@@ -9,7 +9,7 @@ from workbook.exercises.base import checks, close, expect
 
 
 @checks("1 for equal shares, k/n where k of n get all, and the unit of the shares does not matter")
-def jain_index(answer: Callable) -> None:
+def jain_index(answer: Callable) -> None:  # 15, exercise 1
     """The answer maps shares (n,), >= 0 and not all 0, to Jain's index, a float in [1/n, 1]."""
     equal = float(answer([3.0, 3.0, 3.0, 3.0]))
     hint = f"four equal shares must give 1, got {equal:g}: is the number of shares in the denominator?"
@@ -30,7 +30,7 @@ def jain_index(answer: Callable) -> None:
 
 
 @checks("whole chunks that sum to n, each device within one of its quota, the largest remainders first")
-def largest_remainder(answer: Callable) -> None:
+def largest_remainder(answer: Callable) -> None:  # 15, exercise 2
     """The answer maps a number of chunks and speeds (devices,), >= 0 and not all 0, to whole numbers (devices,)."""
     cases = [(10, [1.0] * 3), (7, [4.0, 2.0, 1.0]), (100, [6.7, 2.9, 0.4]), (3, [5.0, 5.0, 5.0, 1.0]), (0, [1.0, 2.0])]
     cases += [(int(n), torch.rand(5).tolist()) for n in torch.randint(1, 200, (30,))]

@@ -8,7 +8,7 @@ from workbook.exercises.base import checks, close, expect
 
 
 @checks("one scale for each row, the largest weight at ±127, nothing off by more than half a step")
-def int8_per_row(answer: Callable) -> None:
+def int8_per_row(answer: Callable) -> None:  # 16, exercise 1
     """The answer maps weights (out, in) to int8 weights of the same shape and scales (out,)."""
     weights = torch.randn(5, 40) * torch.tensor([10.0, 1.0, 0.1, 1e-3, 1e-6])[:, None]
     kept = weights.clone()
@@ -30,7 +30,7 @@ def int8_per_row(answer: Callable) -> None:
 
 
 @checks("cut off downwards, wrapped around at the ends, the same again when applied twice")
-def fixed_point(answer: Callable) -> None:
+def fixed_point(answer: Callable) -> None:  # 16, exercise 2
     """The answer maps numbers (n,), width and integer bits to what ap_fixed<width, integer> stores, as floats."""
     for width, integer in [(8, 4), (6, 2), (16, 6), (5, 5)]:
         name, step, half = f"<{width},{integer}>", 2.0 ** (integer - width), 2.0 ** (integer - 1)

@@ -11,7 +11,7 @@ from workbook.exercises.base import NotAttempted, checks, close, expect
 
 
 @checks("one row per label, all its mass on that class")
-def one_hot(answer: Callable) -> None:
+def one_hot(answer: Callable) -> None:  # 00, exercise 1
     """The answer maps labels (n,) and a number of classes to distributions (n, classes)."""
     labels = torch.tensor([2, 0, 3, 3])
     rows = answer(labels, 5)
@@ -23,7 +23,7 @@ def one_hot(answer: Callable) -> None:
 
 
 @checks("the same number that the layers themselves produce")
-def flat_features(answer: Callable) -> None:
+def flat_features(answer: Callable) -> None:  # 01, exercise 1
     """The answer maps image size, channels of the last convolution and number of 2x2 poolings to a feature count."""
     for size, channels, poolings in [(32, 32, 2), (8, 64, 1), (28, 16, 2), (30, 8, 3)]:
         x = torch.zeros(1, channels, size, size)
@@ -35,7 +35,7 @@ def flat_features(answer: Callable) -> None:
 
 
 @checks("one step of plain training, with nothing left over from the step before")
-def train_step(answer: Callable) -> None:
+def train_step(answer: Callable) -> None:  # 01, exercise 2
     """The answer does one step: (model, optimizer, images, labels) → the loss before the step, as a float."""
     images, labels = torch.randn(8, 4), torch.arange(8) % 3
     mine, theirs = nn.Linear(4, 3), nn.Linear(4, 3)
@@ -54,7 +54,7 @@ def train_step(answer: Callable) -> None:
 
 
 @checks("a distribution per row, its order kept, flatter as the temperature grows, finite for huge logits")
-def soft_targets(answer: Callable) -> None:
+def soft_targets(answer: Callable) -> None:  # 02, exercise 1
     """The answer maps logits (n, classes) and a temperature to probabilities (n, classes)."""
     logits = 3 * torch.randn(6, 5)
     for temperature in (0.5, 1.0, 4.0):
@@ -69,7 +69,7 @@ def soft_targets(answer: Callable) -> None:
 
 
 @checks("zero at equality, from teacher to student, independent of the batch, with its T²")
-def soft_loss(answer: Callable) -> None:
+def soft_loss(answer: Callable) -> None:  # 02, exercise 2
     """The answer maps student logits, teacher logits (n, classes) and a temperature to T² · KL, a scalar."""
     student, teacher = 3 * torch.randn(6, 5), 3 * torch.randn(6, 5)
     value = torch.as_tensor(answer(student, teacher, 2.0))
@@ -88,7 +88,7 @@ def soft_loss(answer: Callable) -> None:
 
 
 @checks("alpha = 0 is the labels alone, alpha = 1 the teacher alone, and between them the mix")
-def distillation_loss(answer: Callable) -> None:
+def distillation_loss(answer: Callable) -> None:  # 03, exercise 1
     """The answer maps student logits, teacher logits, labels, alpha and a temperature to a scalar."""
     student, teacher, labels = torch.randn(6, 5), torch.randn(6, 5), torch.arange(6) % 5
     hard, soft = F.cross_entropy(student, labels), losses.soft_loss(student, teacher, 3.0)
@@ -103,7 +103,7 @@ def distillation_loss(answer: Callable) -> None:
 
 
 @checks("the right class keeps its share, the wrong ones the same total, spread evenly")
-def spread_evenly(answer: Callable) -> None:
+def spread_evenly(answer: Callable) -> None:  # 03, exercise 2
     """The answer maps probabilities (n, classes) and labels (n,) to probabilities (n, classes)."""
     p, labels = (2 * torch.randn(6, 5)).softmax(1), torch.arange(6) % 5
     kept = p.clone()
@@ -117,7 +117,7 @@ def spread_evenly(answer: Callable) -> None:
 
 
 @checks("warm-up left out, the median of the rest, in milliseconds")
-def median_ms(answer: Callable) -> None:
+def median_ms(answer: Callable) -> None:  # 04, exercise 1
     """The answer maps (call, runs, clock) to a median in milliseconds; the check brings its own clock."""
     durations = iter([5.0, 0.010, 0.012, 0.011, 3.0, 0.013])  # a slow first call and one hiccup, in seconds
     now, read = 0.0, []
@@ -134,7 +134,7 @@ def median_ms(answer: Callable) -> None:
 
 
 @checks("the first batch size from which the second device is faster, None where it never is")
-def crossover(answer: Callable) -> None:
+def crossover(answer: Callable) -> None:  # 04, exercise 2
     """The answer maps batches, ms of A and ms of B to a batch size or None."""
 
     def ask(*args):
@@ -153,7 +153,7 @@ def crossover(answer: Callable) -> None:
 
 
 @checks("a gain only where the whole interval lies above zero, a loss only where it lies below")
-def verdict(answer: Callable) -> None:
+def verdict(answer: Callable) -> None:  # 05, exercise 1
     """The answer maps (low, high) of an interval in points to "gain", "loss" or "not shown"."""
     for low, high, expected in [(0.5, 3, "gain"), (-3, -0.5, "loss"), (-0.2, 4, "not shown"), (-4, 0.2, "not shown")]:
         got = answer(low, high)

@@ -25,7 +25,7 @@ LIMIT = 800  # points of a curve at most: what a screen shows, and what a pictur
 @dataclass(frozen=True)
 class Choice:
     """What a run is made of beside its knobs: names of student and teacher, how many of the first training images
-    the student sees, the seed of its weights and batches, and the number of steps."""
+    the student sees, the seed of its weights, and the number of steps."""
 
     student: str
     teacher: str
@@ -44,11 +44,12 @@ class Thinned:
         self.limit, self.stride, self.last, self._seen, self._kept = limit, 1, None, 0, []
 
     def add(self, entry) -> None:
+        self.last = entry  # first: another thread may ask for the entries at any moment
         if self._seen % self.stride == 0:
             self._kept.append(entry)
             if len(self._kept) >= self.limit:
                 self._kept, self.stride = self._kept[::2], 2 * self.stride
-        self._seen, self.last = self._seen + 1, entry
+        self._seen += 1
 
     def entries(self) -> list:
         """A copy: what was kept, and the newest entry in any case."""
@@ -83,6 +84,8 @@ class Session(Work):
     ):
         if not 1 <= choice.labelled <= len(dataset.train):
             raise ValueError(f"labelled must be in 1 .. {len(dataset.train)}, got {choice.labelled}")
+        if choice.steps < 1:
+            raise ValueError(f"steps must be >= 1, got {choice.steps}")
         super().__init__(self.drive, "training")
         self.choice, self.dataset, self.bank, self.watch = choice, dataset, bank, watch
         self.state, self.error, self.ended, self.step, self.rate, self.log = "ready", None, False, 0, 0.0, []
@@ -116,8 +119,8 @@ class Session(Work):
             while self.step < self.choice.steps and self.allowed(self._wait):
                 self.state = "paused" if self.held else "training"
                 step = next(self._stepper)
-                self.step = step.step
                 self._steps.add(step)
+                self.step = step.step
                 if self.step % self._every == 0 or self.step == self.choice.steps:
                     self._accuracies.add((self.step, evaluate(self.student, self.dataset).accuracy))
                 now = time.monotonic()

@@ -40,14 +40,14 @@ class Run(base.Pictured, widgets.VBox):
         dataset: of the students, and of the teachers' banks.
         teachers: a teacher's logits for the training split, or several by name; the first one is chosen at first.
         students: names of `kdlab.models.build`.
-        labelled, seed, steps: how many of the first training images the student sees; of its weights and batches; >= 1.
+        labelled, seed, steps: how many of the first training images the student sees; of its weights; >= 1.
         alpha, temperature, lr: where the knobs start; see `kdlab.training.Knobs`.
         log: a recorded run, which the first run replays: the path of a file by `Run.save`, whose student, teacher,
             labelled, seed and steps count then; or the list of changes alone. "" and None for none.
 
     Attributes:
         knobs: what the next step uses; a slider or `turn` sets it.
-        finished: a dict for each ended run: name, alpha, temperature, lr, accuracy, steps, state, pinned, steered.
+        finished: a dict for each ended run that was evaluated: its last knobs, name, accuracy, steps, state, pinned.
 
     Raises:
         ValueError: a value out of its range, or a record that does not fit.
@@ -141,6 +141,7 @@ class Run(base.Pictured, widgets.VBox):
         """Ends the run, puts all controls back, and forgets every run that is not pinned."""
         self.stop()
         choice, knobs, self._pending = self._first
+        self.knobs = knobs  # a slider that code has turned past does not say so
         for name, control in (self.sliders | self.choices).items():
             control.value = getattr(knobs if name in self.sliders else choice, name)
         self.finished[:] = [run for run in self.finished if run["pinned"]]

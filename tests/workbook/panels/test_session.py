@@ -1,6 +1,7 @@
 """A steered run without a panel: what it keeps, what it logs, and what its record gives back."""
 
 import json
+import threading
 
 import pytest
 
@@ -48,6 +49,21 @@ def test_curves_stay_bounded_and_keep_their_newest_point(limit):
         assert len(curve.entries()) <= limit and curve.entries()[-1] == number
     stride = curve.stride
     assert curve.entries() == sorted({*range(1, 10_001, stride), 10_000}) and stride in (128, 256)
+
+
+def test_a_curve_that_is_read_while_it_grows_never_goes_back():
+    curve, bad = Thinned(64), []
+
+    def grow():
+        for number in range(200_000):
+            curve.add(number)
+
+    growing = threading.Thread(target=grow)
+    growing.start()
+    while growing.is_alive():
+        entries = curve.entries()
+        bad += [entries] if None in entries or entries != sorted(set(entries)) else []
+    assert not bad
 
 
 def test_the_accuracy_is_measured_every_so_many_steps_and_at_the_last(taught):
@@ -110,3 +126,8 @@ def test_more_images_than_there_are_cannot_be_labelled(taught, labelled):
     digits, known = taught
     with pytest.raises(ValueError, match=rf"labelled must be in 1 .. {len(digits.train)}, got {labelled}"):
         Session(Choice("mlp-16", "teacher", labelled, 0, 10), digits, known, training.Knobs)
+
+
+def test_a_run_of_no_steps_is_refused(taught):
+    with pytest.raises(ValueError, match="steps must be >= 1, got 0"):
+        run(taught, steps=0)

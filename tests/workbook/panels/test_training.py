@@ -112,6 +112,14 @@ def test_what_is_turned_at_once_counts_at_once(panel):
     assert run.log == [{"step": 1, "alpha": 0.25, "temperature": 4.0, "lr": 0.01}]
 
 
+def test_reset_puts_back_a_knob_that_code_has_turned(panel):
+    run = panel()
+    before = run.knobs
+    run.turn(alpha=0.2)  # the slider does not move
+    run.reset()
+    assert run.knobs == before
+
+
 def test_ended_runs_stay_and_a_pinned_one_survives_reset(panel):
     run = panel(steps=20)
     run.pin()
