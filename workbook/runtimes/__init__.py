@@ -3,6 +3,7 @@
 Each stands in a file of its name, the interface in base.py; what is timed and compared is decided elsewhere.
 """
 
+import contextlib
 import json
 import os
 import subprocess
@@ -110,30 +111,33 @@ def cold_start(name: str, folder: str | Path, example: Tensor) -> float:
         _host[:] = [subprocess.Popen(command, stdin=-1, stdout=-1, text=True, env=os.environ | path)]
     order = json.dumps([name, str(folder), list(example.shape), torch.get_num_threads()])
     print(order, file=_host[0].stdin, flush=True)
-    said = next((line for line in _host[0].stdout if line.startswith(_SAID)), "no word")  # between the runtimes' own
-    if said.startswith(_SAID + "!") or not said.startswith(_SAID):
-        raise RuntimeError(f"{name} gave no answer in a process of its own: {said.removeprefix(_SAID + '!').strip()}")
-    return float(said.removeprefix(_SAID))
+    answer = next((line for line in _host[0].stdout if line.startswith(order)), order).removeprefix(order).strip()
+    try:
+        return float(answer)
+    except ValueError:
+        raise RuntimeError(f"{name} gave no answer in a process of its own: {answer or 'no word'}") from None
 
 
-_SAID, _host = "first answer: ", []
+_host: list[subprocess.Popen] = []
 
 
 def answer_orders() -> None:
     """What the process of `cold_start` does: a fork of it for each order; it ends with whoever gives the orders."""
-    for line in sys.stdin:
-        if hasattr(os, "fork") and (forked := os.fork()):
-            if status := os.waitpid(forked, 0)[1]:
-                print(f"\n{_SAID}!the process ended with status {status}", flush=True)
-            continue
-        name, folder, shape, threads = json.loads(line)
-        torch.set_num_threads(threads)
-        example, start = torch.zeros(shape), time.perf_counter()
-        try:
-            with torch.inference_mode():
-                RUNTIMES[name].read(Path(folder), example)(example)
-            said = str(time.perf_counter() - start)
-        except Exception as error:  # whatever it is, who asked hears of it
-            said = f"!{type(error).__name__}: {error}".replace("\n", " ")
-        print(f"\n{_SAID}{said}", flush=True)
-        os._exit(0)
+    with contextlib.suppress(KeyboardInterrupt):  # an interrupt, or the end, of the notebook reaches it, too
+        for order in map(str.strip, sys.stdin):
+            if hasattr(os, "fork") and (forked := os.fork()):
+                if status := os.waitpid(forked, 0)[1]:
+                    print(f"\n{order} the process ended with status {status}", flush=True)
+                continue
+            name, folder, shape, threads = json.loads(order)
+            torch.set_num_threads(threads)
+            example, start = torch.zeros(shape), time.perf_counter()
+            try:
+                with torch.inference_mode():
+                    RUNTIMES[name].read(Path(folder), example)(example)
+                answer = time.perf_counter() - start
+            except Exception as error:  # whatever it is, who asked hears of it
+                answer = f"{type(error).__name__}: {error}".replace("\n", " ")
+            print(f"\n{order} {answer}", flush=True)  # among what the runtimes themselves say
+            break
+    os._exit(0)  # at once, without what torch does at its end

@@ -6,6 +6,7 @@ Those whose extra is not installed are skipped with the line that installs it.
 import copy
 import functools
 import os
+import signal
 import subprocess
 import sys
 
@@ -221,6 +222,18 @@ def test_a_cold_start_reads_the_file_in_another_process(name, digits):
         file.unlink()
     with pytest.raises(Exception, match="(?i)no such file|not|exist"):
         runtimes.cold_start(name, program.path, image)
+
+
+def test_an_interrupt_ends_the_process_of_the_cold_starts_quietly_and_the_next_one_works(digits, capfd):
+    dataset, model = digits
+    image = dataset.normalize(dataset.test.images[:1])
+    program = build("eager", model, image)
+    runtimes.cold_start("eager", program.path, image)
+    [host] = runtimes._host
+    host.send_signal(signal.SIGINT)
+    assert host.wait(10) == 0
+    assert runtimes.cold_start("eager", program.path, image) > 0
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_an_onnx_file_holds_its_weights_takes_any_batch_and_is_exported_once(tmp_path, monkeypatch):
