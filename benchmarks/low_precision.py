@@ -46,14 +46,14 @@ def main() -> None:
     for when, table in (("in", space["within"]), ("after", space["after"])):
         for case in space["cases"]:
             accuracy |= {f"{space['label'][case]}, {b} bits {when} training": table[*case, b] for b in BITS}
-    accuracy |= {f"{space['label'][crowd, teacher]}, {space['keep']} units, {how}": values
-                 for (crowd, teacher, how), values in space["pruned"].items()}
+    accuracy |= {f"{space['label'][case]}, {space['keep']} units, {how}": values
+                 for (case, how), values in space["pruned"].items()}
     data = {
         "seeds": list(range(FIRST, FIRST + seeds)),
         "accuracy_percent": accuracy,
         "gain_of_the_teacher_points": gains,
         "more_than_in_float_points": more,
-        "pruning_points": {name: dict(zip(KEYS, row)) for name, row in space["pruning"].items()},
+        "pruning_points": {name: summary(*pair) for name, pair in space["pruning"].items()},
         "figures": {
             f"{name}: gain of the teacher":
                 {"median": row["mean"], "lowest": row["low"], "highest": row["high"],
