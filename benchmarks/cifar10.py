@@ -105,8 +105,8 @@ def main() -> None:
 
     def run(name: str, seed: int, epochs: int, pictures: data.Dataset, alpha: float, temperature: float, teacher=None):
         model = models.build(name, cifar.shape, len(cifar.classes), seed=seed)
-        images = len(cifar.train) if pictures.indices is None else len(pictures.indices)
-        count, start, knobs = epochs * (images // BATCH), time.process_time(), Knobs(alpha, temperature, recipe.lr)
+        count, knobs = epochs * (len(pictures.in_use) // BATCH), Knobs(alpha, temperature, recipe.lr)
+        start = time.process_time()
         finish(
             distil(
                 model,
@@ -151,7 +151,7 @@ def main() -> None:
         "settings": {role: str(devices.fast(models.build(getattr(recipe, role), cifar.shape, 10), "cpu")).splitlines()
                      for role in ("teacher", "student")},
         "teacher_percent": 100 * judged.accuracy, "teacher_ece": judged.ece, "accuracy_percent": accuracy,
-        "gains_points": {name: dict(zip(("mean", "low", "high", "wins"), gain)) for name, gain in gains.items()},
+        "gains_points": {name: gain._asdict() for name, gain in gains.items()},
         "cpu_seconds": seconds,
     }))
 

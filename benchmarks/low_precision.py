@@ -14,7 +14,6 @@ from headline import FIRST, SEEDS, lesson
 from provenance import write
 
 BITS = [8, 4, 3, 2]
-KEYS = ("mean", "low", "high", "wins")  # of a comparison, as they are recorded
 
 
 def main() -> None:
@@ -31,7 +30,7 @@ def main() -> None:
         return [a - b for a, b in zip(table[crowd, True, *precision], table[crowd, False, *precision])]
 
     def summary(treated: list[float], control: list[float]) -> dict:
-        return dict(zip(KEYS, compare(treated, control)))
+        return compare(treated, control)._asdict()
 
     gains, more = {}, {}
     for crowd in space["crowds"]:

@@ -53,7 +53,7 @@ class Dataset:
 
     mean and std, float32 (channels,) in 0..1 units, are measured on the training split where they are left out.
     `mirrored` says that an image in the mirror still shows its class: true of most photographs, not of letters.
-    `indices` and `recipe` are what `only` and `augmented` set: the training images in use, and how views are made.
+    `only` sets `indices`: `in_use`, int64 (n,) on the CPU, are these or all. `augmented` sets `recipe`, for views.
     """
 
     name: str
@@ -66,13 +66,14 @@ class Dataset:
     indices: Tensor | None = None
     recipe: Recipe | None = None
 
+    in_use = property(lambda self: torch.arange(len(self.train)) if self.indices is None else self.indices.cpu())
+
     def __post_init__(self) -> None:
         if self.test.images.shape[1:] != self.shape:
             given = tuple(self.test.images.shape[1:])
             raise ValueError(f"test images must have the training images' shape {self.shape}, got {given}")
         for split in (self.train, self.test):
-            wrong = split.labels[(split.labels < 0) | (split.labels >= len(self.classes))]
-            if len(wrong):
+            if len(wrong := split.labels[(split.labels < 0) | (split.labels >= len(self.classes))]):
                 raise ValueError(f"labels must be in 0 .. {len(self.classes) - 1}, got {int(wrong[0])}")
         if self.mean is None or self.std is None:
             if not len(self.train):

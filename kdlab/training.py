@@ -117,8 +117,7 @@ def distil(
     """
     if steps < 1:
         raise ValueError(f"steps must be >= 1, got {steps}")
-    device, split, recipe = dataset.train.images.device, dataset.train, dataset.recipe
-    places = torch.arange(len(split)) if dataset.indices is None else dataset.indices.cpu()  # (n,), the images in use
+    device, split, recipe, places = dataset.train.images.device, dataset.train, dataset.recipe, dataset.in_use
     stored = _answers(teacher, places, recipe, device) if isinstance(teacher, Bank) else None  # (views or 1, n, …)
     order, places = batches(len(places), batch_size, seed=seed, device=device), places.to(device)
     epoch = max(1, len(places) // (batch_size or len(places) or 1))  # its number of steps

@@ -413,5 +413,6 @@ def test_a_data_set_says_which_images_and_views_are_in_use_and_stays_the_same_ot
     used = small.only(few).augmented(recipe)
     assert torch.equal(used.indices, few) and used.recipe == recipe
     assert small.indices is None and small.recipe is None and used.only(None).indices is None
+    assert torch.equal(used.in_use, few) and small.in_use.tolist() == list(range(len(small.train)))
     assert used.train is small.train and used.fingerprint() == small.fingerprint()
     assert torch.equal(used.mean, small.mean) and used.to("cpu").recipe == recipe

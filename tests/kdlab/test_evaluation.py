@@ -15,14 +15,8 @@ from kdlab.evaluation import calibration_error, evaluate, paired_difference, pre
 
 
 @pytest.fixture(scope="module")
-def digits():
-    return data.load("digits", seed=0)
-
-
-@pytest.fixture(scope="module")
 def model(digits):
-    torch.manual_seed(0)
-    return models.build("cnn-8-16", digits.shape, 10)
+    return models.build("cnn-8-16", digits.shape, 10, seed=0)
 
 
 def test_every_figure_agrees_with_scikit_learn(digits, model):

@@ -132,8 +132,7 @@ class Wrapped(nn.Module):
 
 
 def test_the_teacher_stays_in_eval_mode_without_gradients_whatever_the_student_does(digits):
-    torch.manual_seed(0)
-    teacher = models.build("cnn-8-16", digits.shape, 10)  # batch norm would learn in training mode
+    teacher = models.build("cnn-8-16", digits.shape, 10, seed=0)  # batch norm would learn in training mode
     before, seen = weights(teacher), []
     teacher.register_forward_hook(lambda module, *_: seen.append((module.training, torch.is_grad_enabled())))
     model = Wrapped(student(digits), teacher)

@@ -99,7 +99,7 @@ def distil(
         raise ValueError("each teacher must be a Bank; make it once with kdlab.bank.fill")
     if any(bank.split != "train" for bank in banks):
         raise ValueError("students train on the training split, and a bank here holds another")
-    numbers = {len(one.train) if one.indices is None else len(one.indices) for one in data}
+    numbers = {len(one.in_use) for one in data}
     (best, why), possible = how(students[0], min(batch_size or max(numbers), max(numbers))), not _foreign(students[0])
     if any(one.recipe for one in data) or len({min(batch_size or n, n) for n in numbers}) > 1:
         best, why, possible = "one by one", "students at once see equally many plain images in each step", False
@@ -200,11 +200,10 @@ def _feed(data, banks, seeds, batch_size: int | None, like: Tensor) -> Iterator[
     """Images, labels and targets (students, batch, …); students with the same images, bank and seed share a source."""
     sources, which, whole = {}, [], True
     for dataset, bank, seed in zip(data, banks, seeds):
-        places = torch.arange(len(dataset.train)) if dataset.indices is None else dataset.indices.cpu()
-        key = (id(dataset.train), id(bank), seed, tuple(places.tolist()))
-        sources.setdefault(key, _source(dataset, bank, seed, places, batch_size, like))
+        key = (id(dataset.train), id(bank), seed, tuple(dataset.in_use.tolist()))
+        sources.setdefault(key, _source(dataset, bank, seed, batch_size, like))
         which.append(list(sources).index(key))
-        whole = whole and (batch_size or len(places)) >= len(places)
+        whole = whole and (batch_size or len(dataset.in_use)) >= len(dataset.in_use)
     count, which = len(which), torch.tensor(which, device=like.device)
 
     def batch() -> tuple[Tensor, ...]:
@@ -214,8 +213,8 @@ def _feed(data, banks, seeds, batch_size: int | None, like: Tensor) -> Iterator[
     return itertools.repeat(batch()) if whole else (batch() for _ in itertools.count())
 
 
-def _source(dataset, bank, seed, places, batch_size, like) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    stored, places = bank.lookup(places).to(like), places.to(like.device)  # (n, classes)
+def _source(dataset, bank, seed, batch_size, like) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    stored, places = bank.lookup(dataset.in_use).to(like), dataset.in_use.to(like.device)  # (n, classes), (n,)
     for place in batches(len(places), batch_size, seed=seed, device=like.device):
         part = dataset.train.subset(places[place])
         yield dataset.normalize(part.images).to(like.dtype), part.labels, stored[place]

@@ -10,7 +10,7 @@ import time
 import pytest
 import torch
 
-from kdlab import data, models
+from kdlab import models
 from kdlab.evaluation import predict
 
 httpx = pytest.importorskip("httpx")
@@ -23,20 +23,13 @@ HANG = 60.0  # seconds after which something hangs, whatever else this machine d
 
 
 @pytest.fixture(scope="module")
-def digits():
-    return data.load("digits")
-
-
-@pytest.fixture(scope="module")
 def teacher(digits):
-    torch.manual_seed(0)
-    return models.build("mlp-8", digits.shape, classes=10)
+    return models.build("mlp-8", digits.shape, classes=10, seed=0)
 
 
 @pytest.fixture(scope="module")
 def student(digits):
-    torch.manual_seed(1)
-    return models.build("mlp-4", digits.shape, classes=10)
+    return models.build("mlp-4", digits.shape, classes=10, seed=1)
 
 
 @pytest.fixture(scope="module")

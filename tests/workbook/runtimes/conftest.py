@@ -24,8 +24,7 @@ def trained():
     @functools.cache
     def of(dataset: str, name: str):
         pictures = load(dataset)
-        torch.manual_seed(0)
-        student = models.build(name, pictures.shape, len(pictures.classes))
+        student = models.build(name, pictures.shape, len(pictures.classes), seed=0)
         finish(train(student, pictures, steps=STEPS[dataset], batch_size=64, lr=1e-2))
         return pictures, student.eval()
 

@@ -8,7 +8,7 @@ import sys
 import pytest
 import torch
 
-from kdlab import data, losses, models
+from kdlab import losses, models
 from kdlab.evaluation import predict
 from workbook.runtimes import RUNTIMES, Unavailable
 from workbook.runtimes import jax as ours
@@ -18,11 +18,6 @@ jax = pytest.importorskip("jax", reason=f"jax is not installed: {LINE}")
 pytest.importorskip("optax", reason=f"optax is not installed: {LINE}")
 
 NAMES = ["mlp-32", "cnn-8-16"]
-
-
-@pytest.fixture(scope="module")
-def digits():
-    return data.load("digits")
 
 
 @pytest.mark.parametrize("name", NAMES)
