@@ -34,6 +34,7 @@ from traitlets.config import Config
 
 # A panel's picture goes before its widget, which a page without a kernel cannot show.
 SHOWN = "image/svg+xml image/png image/jpeg text/html text/markdown text/latex text/plain".split()
+KEPT = ("editable", "jupyter", "slideshow", "tags")  # of a cell's metadata: what the notebook's author wrote
 # The page must not wait for a network: no require.js, and MathJax when it comes. Without it formulas show as TeX.
 PAGE = """{% extends 'lab/index.html.j2' %}{% block html_head_js %}{% endblock %}{% block html_head_js_mathjax %}
 {{ super() | replace('<script src=', '<script async src=') }}{% endblock %}"""
@@ -80,10 +81,10 @@ def execute(notebook: Path, folder: Path, parameters: dict) -> None:
         papermill.execute_notebook(notebook.resolve(), copy, parameters, progress_bar=False, **named, **client)
     finally:
         if copy.is_file():
-            config = Config({"NbConvertBase": {"display_data_priority": SHOWN}})
+            options = {"NbConvertBase": {"display_data_priority": SHOWN}, "HTMLExporter": {"embed_images": True}}
             loader = DictLoader({"page.html.j2": PAGE})
-            exporter = HTMLExporter(config, template_file="page.html.j2", extra_loaders=[loader])
-            html, _ = exporter.from_filename(str(copy))
+            exporter = HTMLExporter(Config(options), template_file="page.html.j2", extra_loaders=[loader])
+            html, _ = exporter.from_filename(str(copy), {"metadata": {"path": str(notebook.parent)}})
             html = re.sub(r'href="([\w.-]+)\.ipynb', r'href="\1.html', html)  # the neighbours are pages here, too
             copy.with_suffix(".html").write_text(html, encoding="utf-8")
 
@@ -105,7 +106,7 @@ def refresh(notebook: Path) -> None:
     kernel = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
     notebook_node.metadata = nbformat.from_dict({"kernelspec": kernel, "language_info": language})
     for cell in notebook_node.cells:
-        cell.metadata = {key: cell.metadata[key] for key in ("editable", "slideshow", "tags") if key in cell.metadata}
+        cell.metadata = {key: cell.metadata[key] for key in KEPT if key in cell.metadata}
         for output in cell.get("outputs", []):
             output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
             if "image/png" in output.get("data", {}):

@@ -6,6 +6,8 @@ It needs no torch, so that a kernel starts in a second.
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+QUESTION = "<details><summary>{}</summary>An answer.</details>"
+
 PARAMETERS = """seed: int = 0  # >= 0
 alpha: float = 1.0  # 0 .. 1
 temperature: float = 4.0  # > 0
@@ -15,7 +17,8 @@ STUB = """def double(x):
     return None  # your line here"""
 
 CHECK = """answer = double(21)
-print("not attempted" if answer is None else "✓ double(21) is 42" if answer == 42 else "✗ double(21) must be 42")"""
+right = "✓ double(21) is 42" if answer == 42 else "✗ double(21) must be 42"
+print("not attempted" if answer is None else right)"""
 
 SOLUTION = """<details><summary>Solution</summary>
 
@@ -39,14 +42,14 @@ def notebook(before: str = "", after: str = "") -> NotebookNode:
         _code(PARAMETERS, "parameters"),
         new_code_cell("import random\n\nrandom.seed(seed)"),
         _code('def environment():\n    print("Python")\n\n\nenvironment()', "nbval-ignore-output"),
-        new_markdown_cell("**Predict.** Which is larger? (a) this (b) that"),
-        new_code_cell("f'{alpha * temperature:g}'"),
-        new_markdown_cell("**Explain.** It is a product."),
+        new_markdown_cell("**Predict.** Which is larger? (a) this, (b) that"),
+        new_code_cell("f'{alpha * temperature:g}'", metadata={"jupyter": {"outputs_hidden": True}}),
+        new_markdown_cell("<details><summary>Explain</summary>\n\nIt is a product.\n</details>"),
         new_markdown_cell("## Exercise (1 min, easy)\n\nDouble a number."),
         _code(STUB, "exercise"),
         _code(CHECK, "check"),
         new_markdown_cell(SOLUTION, metadata={"tags": ["solution"]}),
-        new_markdown_cell("## What you have seen"),
+        new_markdown_cell("## What you have seen\n\n" + "\n\n".join(map(QUESTION.format, ("One?", "Two?", "Three?")))),
         new_code_cell('print("alpha times temperature is a number:", isinstance(alpha * temperature, float))'),
         new_markdown_cell("### References\n\nHinton et al. 2015, arXiv:1503.02531"),
     ]

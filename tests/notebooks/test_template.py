@@ -79,8 +79,24 @@ def setup(nb, path):
         return "the set-up must print environment() in a cell tagged nbval-ignore-output"
 
 
+def hidden(cell):
+    return cell.metadata.get("jupyter", {}).get("outputs_hidden", False)
+
+
 def prediction(nb, path):
-    if not any(cell.cell_type == "markdown" and "predict" in cell.source.lower() for cell in nb.cells):
+    """Until the Explain or the next heading, what the cells after a Predict show waits, collapsed, for the reader."""
+    asked, questions = False, 0
+    for number, cell in enumerate(nb.cells):
+        if cell.cell_type == "markdown":
+            if "**Explain.**" in cell.source:
+                return f"the explanation in cell {number} must be folded: <details><summary>Explain</summary>"
+            ended = headings(cell) or "<summary>Explain</summary>" in cell.source
+            asked, before = asked and not ended, questions
+            questions += "**Predict.**" in cell.source
+            asked = asked or questions > before
+        elif asked and cell.outputs and "panels.prediction(" not in cell.source and not hidden(cell):
+            return f"the answer in cell {number} must wait: its metadata needs jupyter.outputs_hidden"
+    if not questions:
         return "the reader must be asked to predict something"
 
 
@@ -108,6 +124,8 @@ def closing(nb, path):
     late = [h for i, h in heads if i > place and not re.match("Pitfalls|References|Next", h)]
     if late:
         return f"after 'What you have seen' only Pitfalls, References and Next may follow, got {late}"
+    if sum(cell.source.count("<details><summary>") for cell in nb.cells[place:]) < 3:
+        return "'What you have seen' must ask three questions or more, each answer folded in <details><summary>"
     compared = [cell for cell in nb.cells[place:] if "nbval-ignore-output" not in tags(cell)]
     if not any(text(cell).strip() for cell in compared):
         return "'What you have seen' must print its invariants in a cell whose output is compared"
@@ -129,9 +147,21 @@ def size(nb, path):
 
 
 def short_cells(nb, path):
-    long = max(len(cell.source.splitlines()) for cell in codes(nb))
-    if long > 25:
-        return f"a code cell must stay within 25 lines, one has {long}"
+    """On stage, which is where no slide is skipped, a cell can be read from the last row."""
+    for number, cell in enumerate(nb.cells):
+        if cell.cell_type == "code":
+            off = cell.metadata.get("slideshow", {}).get("slide_type") == "skip"
+            count, width = len(cell.source.splitlines()), max(map(len, cell.source.splitlines()), default=0)
+            if count > (25 if off else 12):
+                return f"cell {number} must stay within 12 lines, or 25 where its slide is skipped, it has {count}"
+            if width > 100:
+                return f"the lines of cell {number} must stay within 100 characters, one has {width}"
+
+
+def alternatives(nb, path):
+    told = [cell.source for cell in nb.cells if cell.cell_type == "markdown"]
+    if any(len(alt) < 30 for text in told for alt in re.findall(r"!\[(.*?)\]\(", text)):
+        return "a picture's text must say what it shows to those who do not see it, in 30 characters or more"
 
 
 def links(nb, path):
@@ -150,7 +180,9 @@ def machine_paths(nb, path):
 
 def metadata(nb, path):
     extra = set(nb.metadata) - {"kernelspec", "language_info"}
-    inside = {key for cell in nb.cells for key in cell.metadata} - {"tags", "slideshow", "editable"}
+    inside = {key for cell in nb.cells for key in cell.metadata} - {"tags", "slideshow", "editable", "jupyter"}
+    folds = {"outputs_hidden", "source_hidden"}
+    inside |= {key for cell in nb.cells for key in cell.metadata.get("jupyter", {})} - folds
     if extra or inside:
         return f"tools must leave nothing in the metadata, there is {sorted(extra | inside)}"
 
@@ -168,7 +200,7 @@ def clean_outputs(nb, path):
 
 
 CHECKS = [title, aims, parameters, setup, prediction, exercises, closing, executed, size, short_cells, links]
-CHECKS += [machine_paths, metadata, widget_ids, clean_outputs]
+CHECKS += [alternatives, machine_paths, metadata, widget_ids, clean_outputs]
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
@@ -231,6 +263,8 @@ BREAKS = [
     (setup, lambda nb: swap(nb, 3, "import", "import os\nimport re\nimport io\nimport abc\nimport"), "at most 5"),
     (setup, lambda nb: untag(nb, 4), "nbval-ignore-output"),
     (prediction, lambda nb: swap(nb, 5, "Predict", "Look"), "predict"),
+    (prediction, lambda nb: nb.cells[6].metadata.clear(), "cell 6 must wait"),
+    (prediction, lambda nb: nb.cells[7].update(source="**Explain.** It is a product."), "cell 7 must be folded"),
     (exercises, lambda nb: untag(nb, 9), "must be an exercise"),
     (exercises, lambda nb: untag(nb, 10), "must be its check"),
     (exercises, lambda nb: nb.cells[10].outputs.clear(), "not attempted"),
@@ -242,7 +276,10 @@ BREAKS = [
     (closing, lambda nb: nb.cells[13].metadata.update(tags=["nbval-ignore-output"]), "invariants"),
     (executed, lambda nb: nb.cells[6].update(execution_count=9), "[1, 2, 3, 9"),
     (executed, lambda nb: nb.cells[6].update(execution_count=None), "None"),
-    (short_cells, lambda nb: swap(nb, 6, "f'", "#\n" * 25 + "f'"), "one has 26"),
+    (closing, lambda nb: swap(nb, 12, "<details><summary>Three?", "Three?"), "three questions"),
+    (short_cells, lambda nb: swap(nb, 6, "f'", "#\n" * 12 + "f'"), "it has 13"),
+    (short_cells, lambda nb: swap(nb, 6, "f'", "#" * 101 + "\nf'"), "one has 101"),
+    (alternatives, lambda nb: swap(nb, 7, "product", "![picture](x.svg)"), "30 characters"),
     (links, lambda nb: swap(nb, 7, "product", "[product](gone.md#part)"), "gone.md"),
     (links, lambda nb: swap(nb, 7, "product", "<img src='gone.png'>"), "gone.png"),
     (machine_paths, lambda nb: swap(nb, 7, "product", "/home/me/product"), "cell 7"),

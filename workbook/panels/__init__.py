@@ -7,6 +7,7 @@ from workbook.panels.explorer import Explorer as explorer
 from workbook.panels.grid import MapPanel as grid
 from workbook.panels.latency import Latency as latency
 from workbook.panels.missing_class import MissingClass as missing_class
+from workbook.panels.prediction import Prediction as prediction
 from workbook.panels.training import Run as training
 
-__all__ = ["explorer", "grid", "latency", "missing_class", "training"]
+__all__ = ["explorer", "grid", "latency", "missing_class", "prediction", "training"]

@@ -1,38 +1,11 @@
-"""Static figures from plain results: they take numbers and return a matplotlib Figure.
-
-They never train, never show and never touch pyplot, so threads and callbacks may call them.
-"""
+"""Figures for any results: pictures, curves, bars, tables of shades, intervals, pairs and named points."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
-import matplotlib
-from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator
 from torch import Tensor
 
-# Okabe and Ito's colours, which stay apart for colour-blind eyes; markers and line styles repeat the distinction.
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-LINES = ("-", "--", "-.", ":")
-HATCHES = ("", "//", "..", "xx")
-CLEAR = {"facecolor": "white", "edgecolor": "none", "pad": 0.6}  # behind a text, so that no line crosses it
-
-_STYLE = {
-    "font.size": 12,
-    "axes.titlesize": 13,
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "axes.grid": True,
-    "grid.color": "#e4e4e4",
-    "legend.frameon": False,
-    "lines.linewidth": 2,
-}
-_LETTERS = {"fontfamily": "monospace"}  # for names of classes: I, l and 1 must look different
-styled = matplotlib.rc_context(_STYLE)  # as a decorator: the style holds while a figure is made, and nowhere else
+from workbook.plots.base import CLEAR, COLORS, LETTERS, LINES, MARKERS, blank, plain_ticks, side_by_side, styled
 
 
 @styled
@@ -48,7 +21,7 @@ def images(pictures: Tensor, titles: Sequence[str] = (), *, columns: int = 10, t
             picture = pictures[i].cpu().permute(1, 2, 0).numpy()  # (height, width, channels)
             ax.imshow(picture.squeeze(), cmap="gray_r" if picture.shape[2] == 1 else None)
             if titles:
-                ax.set_title(titles[i], fontsize=12, **_LETTERS)
+                ax.set_title(titles[i], fontsize=12, **LETTERS)
     figure.suptitle(title, fontsize=13)
     return figure
 
@@ -111,15 +84,6 @@ def bars(
     return figure
 
 
-def side_by_side(ax: Axes, shares: Mapping[str, Sequence[float]], classes: Sequence[str]) -> None:
-    """The bars of `bars`, into these axes; no style is set for them, so that a thread may draw too."""
-    width = 0.8 / len(shares)
-    for i, (name, values) in enumerate(shares.items()):
-        at = [c - 0.4 + width * (i + 0.5) for c in range(len(classes))]
-        ax.bar(at, values, width, label=name, color=COLORS[i % 7], hatch=HATCHES[i % 4], edgecolor="white")
-    ax.set_xticks(range(len(classes)), classes, **_LETTERS)
-
-
 @styled
 def matrix(
     values: Tensor, rows: Sequence[str], columns: Sequence[str], *, title: str, xlabel: str, ylabel: str
@@ -136,8 +100,8 @@ def matrix(
     figure, ax = blank(title, xlabel, ylabel, size=(7.6, 1.1 + 0.56 * len(rows)) if gains else (7.2, 6))
     low, high = (min(0.0, means.min().item()), max(0.0, means.max().item())) if gains else (0.0, 1.0)
     ax.imshow(means.cpu().numpy(), cmap="Blues", vmin=low, vmax=high, aspect="auto" if gains else "equal")
-    ax.set_xticks(range(len(columns)), columns, **_LETTERS)
-    ax.set_yticks(range(len(rows)), rows, **_LETTERS)
+    ax.set_xticks(range(len(columns)), columns, **LETTERS)
+    ax.set_yticks(range(len(rows)), rows, **LETTERS)
     ax.grid(False)
     for i, row in enumerate(means.tolist()):
         for j, value in enumerate(row):
@@ -221,18 +185,3 @@ def points(
     if len(groups) > 1 or line:
         ax.legend()
     return figure
-
-
-def blank(title: str, xlabel: str, ylabel: str, size: tuple = (8, 4.2), dpi: int | None = None) -> tuple[Figure, Axes]:
-    """A figure of so many inches with named axes; for functions that are `styled`."""
-    ax = (figure := Figure(figsize=size, dpi=dpi, layout="constrained")).subplots()
-    ax.tick_params(labelsize=12)  # ticks are made when the figure is drawn, outside the style
-    ax.set(title=title, xlabel=xlabel, ylabel=ylabel)
-    return figure, ax
-
-
-def plain_ticks(axis: Axis, *, subs: Sequence[int] = (1, 2, 5)) -> None:
-    """Ticks at these multiples of the powers of ten on a logarithmic axis, written without exponents."""
-    axis.set_major_locator(LogLocator(subs=subs))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.axes.minorticks_off()
