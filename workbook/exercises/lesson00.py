@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from kdlab import bank, data, distil, evaluate, models, train
+from kdlab import bank, data, devices, distil, evaluate, models, train
 from workbook.exercises.base import checks, expect
 
 BUDGET = 5_000  # bytes of 00's smaller device
@@ -31,6 +31,7 @@ def _taught() -> tuple[data.Dataset, bank.Bank, float]:
 
 
 @checks("it fits into 5 kB, and reads more digits than the 10 kB student that learnt from labels alone")
+@devices.threads(1)  # several are slower for networks of this size, above all on a busy machine
 def within_5_kb(answer: Callable) -> None:  # 00, exercise 2
     """The answer takes nothing and returns the widths of a student's hidden layers, such as [32]."""
     widths = answer()
@@ -93,6 +94,7 @@ def step_in_parts(answer: Callable) -> None:  # 01, exercise 2
 
 
 @checks("no error, a loss that falls, and a network that is wrong on four new digits of ten or more")
+@devices.threads(1)
 def silent_mistake(answer: Callable) -> None:  # 01, exercise 3
     """The answer does one step with a mistake in it: (model, optimizer, images, labels) → its loss, a float."""
     digits = data.load("digits", seed=1)
