@@ -4,7 +4,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from workbook.plots.base import COLORS, blank, styled
+from workbook.plots.base import CLEAR, COLORS, blank, styled
 
 
 def groups(logits: Tensor, labels: Tensor, bins: int = 15) -> list[tuple[float, float, int]]:
@@ -37,8 +37,11 @@ def reliability(logits: Tensor, labels: Tensor, *, title: str, bins: int = 15) -
     ax.vlines(100 * sure, 100 * torch.minimum(sure, right), 100 * torch.maximum(sure, right), color="#888888", lw=1.5)
     size = (30 + 900 * count / count.sum()).tolist()
     ax.scatter(100 * sure, 100 * right, s=size, color=COLORS[0], alpha=0.85, zorder=3, clip_on=False)
-    for x, y, n in found.tolist():
-        ax.annotate(f"{n:.0f}", (100 * x, 100 * y), (0, -17), textcoords="offset points", ha="center", fontsize=11)
+    for (x, y, n), area in zip(found.tolist(), size, strict=True):  # its number beside each disc, inside the axes
+        side, place = (-1, "right") if x > 0.9 else (1, "left")
+        beside = (side * (area**0.5 / 2 + 4), 0)
+        style = dict(ha=place, va="center", fontsize=11, bbox=CLEAR | {"pad": 0.2})
+        ax.annotate(f"{n:.0f}", (100 * x, 100 * y), beside, textcoords="offset points", **style)
     ax.set(xlim=(0, 102), ylim=(-4, 104))
-    ax.legend(loc="upper left")
+    ax.legend(loc="upper left", bbox_to_anchor=(0, 0.93))
     return figure
