@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import torch
-from torch import nn
 from torch.nn import functional as F
 
 from kdlab import losses
@@ -32,25 +31,6 @@ def flat_features(answer: Callable) -> None:  # 01, exercise 1
         left, shape = x.numel(), tuple(x.shape[1:])
         hint = f"{channels} channels of {size}x{size} after {poolings} poolings are {shape}: {left} numbers"
         expect(answer(size, channels, poolings) == left, hint)
-
-
-@checks("one step of plain training, with nothing left over from the step before")
-def train_step(answer: Callable) -> None:  # 01, exercise 2
-    """The answer does one step: (model, optimizer, images, labels) → the loss before the step, as a float."""
-    images, labels = torch.randn(8, 4), torch.arange(8) % 3
-    mine, theirs = nn.Linear(4, 3), nn.Linear(4, 3)
-    theirs.load_state_dict(mine.state_dict())
-    optimizer, expected = torch.optim.SGD(theirs.parameters(), 0.5), torch.optim.SGD(mine.parameters(), 0.5)
-    for step in (1, 2):
-        loss = F.cross_entropy(mine(images), labels)
-        expected.zero_grad(), loss.backward(), expected.step()
-        before, got = theirs.weight.detach().clone(), answer(theirs, optimizer, images, labels)
-        expect(isinstance(got, float), "return the loss as a float: loss.item()")
-        hint = "the weights stayed: call loss.backward(), then optimizer.step()"
-        expect(not torch.equal(theirs.weight, before), hint)
-        hint = "the first step is off: cross_entropy takes logits, so no softmax before it"
-        hint = hint if step == 1 else "the second step is off: clear the gradients with optimizer.zero_grad()"
-        expect(abs(got - loss.item()) < 1e-5 and close(theirs.weight.detach(), mine.weight.detach()), hint)
 
 
 @checks("a distribution per row, its order kept, flatter as the temperature grows, finite for huge logits")
