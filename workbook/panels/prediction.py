@@ -42,12 +42,15 @@ class Prediction(widgets.HBox):
         self._input.value = said if self.choices else said or ""
 
     def answer(self, right: str) -> None:
-        """Prints what was predicted, where somebody did, and what it is: one of the letters, or words."""
+        """Prints what was predicted, where somebody did, and what it is: one of the letters, or words.
+
+        A line that holds a space comes first: of outputs that are collapsed JupyterLab shows the first line.
+        """
         if self.choices and right not in list(self.choices):
             raise ValueError(f"the answer must be one of {', '.join(self.choices)}, got {right!r}")
         said, right = (f"({text})" if self.choices else text for text in (self.value, right))
         before = f"You predicted {said}. " if self.value else ""
-        print(f"{before}It is {right}." if self.choices else f"{before}{right}")
+        print(" ", f"{before}It is {right}." if self.choices else f"{before}{right}", sep="\n")
 
     def _repr_mimebundle_(self, **kwargs):
         letters = " ".join(f"({letter})" for letter in self.choices)
