@@ -96,7 +96,7 @@ def prediction(nb, path):
             asked = asked or questions > before
         elif asked and cell.outputs and "panels.prediction(" not in cell.source and not hidden(cell):
             return f"the answer in cell {number} must wait: its metadata needs jupyter.outputs_hidden"
-        elif asked and hidden(cell) and re.search(r"It is|True|False|\d\.\d|%", text(cell).split("\n")[0]):
+        elif asked and hidden(cell) and re.search(r"It is|True|False|\d\.\d|%", text(cell).lstrip("\n").split("\n")[0]):
             return f"JupyterLab shows the first line of what cell {number} hides, so it must be a heading, no result"
     if not questions:
         return "the reader must be asked to predict something"
