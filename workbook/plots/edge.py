@@ -70,7 +70,8 @@ def answers(rows: Mapping[str, Mapping], *, title: str, deadline: float) -> Figu
     for bar, name in zip(*left.get_legend_handles_labels(), strict=True):
         names.setdefault(name, bar)
     legend = [*names.values(), *handles[0]], [*names, *handles[1]]
-    figure.legend(*legend, loc="outside lower center", ncols=-(-len(legend[0]) // 2), columnspacing=1.4, handlelength=1.5)
+    columns = -(-len(legend[0]) // 2)  # two lines of names
+    figure.legend(*legend, loc="outside lower center", ncols=columns, columnspacing=1.4, handlelength=1.5)
     figure.suptitle(title, fontsize=13, x=0.01, ha="left")
     return figure
 
