@@ -22,7 +22,7 @@ def waiting(rows: Mapping[str, Mapping], *, title: str) -> Figure:
         rows: threshold as text → {"mean", "p99": milliseconds > 0, "accuracy": percent}, in rising order.
         title: text.
     """
-    figure = Figure(figsize=(10.5, 4.1), dpi=80, layout="constrained")
+    figure = Figure(figsize=(10.5, 4.1), dpi=72, layout="constrained")
     left, right = figure.subplots(1, 2)
     for i, (key, name) in enumerate({"mean": "mean", "p99": "99th percentile"}.items()):
         style = dict(color=COLORS[i], marker=MARKERS[i], linestyle=LINES[i])
@@ -51,7 +51,7 @@ def answers(rows: Mapping[str, Mapping], *, title: str, deadline: float) -> Figu
         title: text.
         deadline: milliseconds after which nobody waits, drawn as a line.
     """
-    figure = Figure(figsize=(10.5, 1.8 + 0.5 * len(rows)), dpi=80, layout="constrained")
+    figure = Figure(figsize=(10.5, 1.8 + 0.5 * len(rows)), dpi=72, layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=[2.3, 1])
     for i, row in enumerate(rows.values()):
         _stack(left, i, row["why"])
