@@ -1,9 +1,12 @@
 """The checks of lab 16, TPU, FPGA and bare C: any right answer passes. What a check is made of stands in base.py."""
 
+import copy
 from collections.abc import Callable
 
 import torch
+from torch import nn
 
+from kdlab import data
 from workbook.exercises.base import checks, close, expect
 
 
@@ -47,3 +50,25 @@ def fixed_point(answer: Callable) -> None:  # 16, exercise 2
             [got] = torch.as_tensor(answer(torch.tensor([x]).double(), width, integer)).tolist()
             hint = f"{name} ends below {half:g} and wraps around: {x:g} becomes {wrapped:g}, not {got:g}"
             expect(got == wrapped, hint)
+
+
+@checks("it fits into 1,000 bytes of flash and reads nine digits of ten, with its weights in int8")
+def kilobyte(answer: Callable) -> None:  # 16, exercise 3, open
+    """The answer maps the digits to a trained network: float (n, 1, 8, 8), normalized, to logits (n, 10)."""
+    digits = data.load("digits", seed=0)
+    student = answer(digits)
+    expect(isinstance(student, nn.Module), f"return the network itself, a torch module, not {type(student).__name__}")
+    student = copy.deepcopy(student).eval()
+    tables = [p for p in student.parameters() if p.dim() > 1]
+    taken = sum(p.numel() + 12 * len(p) for p in tables)
+    hint = f"its constants take {taken:,} bytes: one for each weight and 12 for each row; 1,000 are allowed"
+    expect(0 < taken <= 1000, hint)
+    with torch.no_grad():
+        for weights in tables:
+            flat = weights.flatten(1)
+            steps = flat.abs().amax(1, keepdim=True).clamp_min(1e-30) / 127
+            weights.copy_(((flat / steps).round() * steps).view_as(weights))
+        right = (student(digits.normalize(digits.test.images)).argmax(1) == digits.test.labels).double().mean().item()
+    hint = f"in int8 it reads {100 * right:.1f} % of the test digits, 90 are wanted: "
+    expect(right >= 0.3, hint + "has it been trained, on all the images?")
+    expect(right >= 0.9, hint + "spend the bytes otherwise, or train it longer")

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+import torch
 
 from workbook.exercises import lab14 as check
 
@@ -49,7 +50,36 @@ async def never_ask(ask, fallback, seconds):
     return fallback
 
 
+def unsure(logits):
+    return 1 - logits.softmax(1).max(1).values
+
+
+def entropy(logits):
+    return torch.special.entr(logits.softmax(1)).sum(1)
+
+
+def margin(logits):
+    first, second = logits.softmax(1).topk(2, 1).values.T
+    return second - first
+
+
+def ranked(logits):
+    return unsure(logits).argsort().argsort().double()
+
+
 CASES = [
+    (check.doubt, unsure, "✓"),
+    (check.doubt, entropy, "✓"),
+    (check.doubt, margin, "✓"),
+    (check.doubt, lambda logits: None, "not attempted"),
+    (check.doubt, lambda logits: unsure(logits)[:, None], "one score for each picture"),
+    (check.doubt, lambda logits: unsure(logits) / 0, "nan or infinite"),
+    (check.doubt, ranked, "changes with the others"),
+    (check.doubt, lambda logits: -logits.max(1).values, "adding 5"),
+    (check.doubt, lambda logits: -logits.logsumexp(1), "adding 5"),
+    (check.doubt, lambda logits: logits.softmax(1).max(1).values, "a doubt, or a confidence?"),
+    (check.doubt, lambda logits: -logits.var(1), "75 are possible"),
+    (check.doubt, lambda logits: 1 / 0, "raised ZeroDivisionError"),
     (check.threshold_for, threshold_for, "✓"),
     (check.answer_within, answer_within, "✓"),
     (check.threshold_for, lambda *args: None, "not attempted"),

@@ -2,7 +2,10 @@
 
 import pytest
 import torch
+from torch import nn
 
+from kdlab import models
+from workbook import recipe
 from workbook.exercises import lab16 as check
 
 
@@ -23,7 +26,32 @@ def zero_by_zero(weights):
     return (weights / scales[:, None]).round().to(torch.int8), scales
 
 
+def narrow(digits):
+    return recipe.student(digits, name="mlp-10")
+
+
+def coarse(digits):
+    """Another way: the picture made 4x4 first, and more hidden units."""
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.AvgPool2d(2), nn.Flatten(), nn.Linear(16, 18), nn.ReLU(), nn.Linear(18, 10))
+    optimizer = torch.optim.Adam(network.parameters(), 0.02)
+    for _ in range(300):
+        logits = network(digits.normalize(digits.train.images))
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(logits, digits.train.labels).backward()
+        optimizer.step()
+    return network
+
+
 CASES = [
+    (check.kilobyte, narrow, "✓"),
+    (check.kilobyte, coarse, "✓"),
+    (check.kilobyte, lambda digits: None, "not attempted"),
+    (check.kilobyte, lambda digits: recipe.student(digits, steps=2), "its constants take 2,872 bytes"),
+    (check.kilobyte, lambda digits: models.build("mlp-10", digits.shape, 10), "has it been trained"),
+    (check.kilobyte, lambda digits: recipe.student(digits, name="mlp-4"), "spend the bytes otherwise"),
+    (check.kilobyte, lambda digits: digits.test.images, "return the network itself"),
+    (check.kilobyte, lambda digits: nn.Flatten(), "1,000 are allowed"),
     (check.int8_per_row, int8, "✓"),
     (check.int8_per_row, lambda w: None, "not attempted"),
     (check.int8_per_row, lambda w: int8(w)[0], "return two tensors"),
