@@ -1,4 +1,4 @@
-"""What a teacher does to a class of which few examples are left, for each digit in turn, and to the worst class.
+"""What a teacher does to a class of which few examples are left, each digit in turn, beside controls; and to the worst.
 
 Runs the functions of the second half of notebooks/15_sharing_the_work.ipynb with eight seeds (20 to 27), so that the
 record and the lab cannot differ. About five minutes at one thread.
@@ -19,8 +19,11 @@ from kdlab.evaluation import paired_difference
 
 FIRST, SEEDS = 20, 8
 HEADING = "## Fairness among the classes"
-CASES = {"teacher of all": "rare, teacher of all", "teacher short of it": "rare, teacher short of it",
-         "half labels": "rare, half labels"}
+BASE = "rare, labels alone"
+CASES = {name: (f"rare, {name}", BASE)
+         for name in ("teacher of all", "teacher short of it", "labels, as soft", "short, lent trace", "short, T = 1")}
+CASES["teacher short of it, over labels as soft"] = ("rare, teacher short of it", "rare, labels, as soft")
+CASES["lent trace, over teacher short of it"] = ("rare, short, lent trace", "rare, teacher short of it")
 
 
 def lab() -> dict:
@@ -41,10 +44,7 @@ def lab() -> dict:
 
 
 def measure(space: dict, seeds: list[int], digits: list[int]) -> tuple[dict, dict]:
-    """Recalls by situation, (seeds, 10), for enough labels of each class; and the same for each rare digit.
-
-    A rare digit's `trace` is the probability, softened at T = 4, that each teacher gives it on images of other digits.
-    """
+    """Recalls by situation, (seeds, 10), for enough labels of each class; and the same for each rare digit."""
     usual: dict[str, list] = {}
     rare: dict[int, dict[str, list]] = {digit: {} for digit in digits}
     for seed in seeds:
@@ -52,11 +52,8 @@ def measure(space: dict, seeds: list[int], digits: list[int]) -> tuple[dict, dic
         for name, recall in space["enough"](seed, images, knows).items():
             usual.setdefault(name, []).append(recall.tolist())
         for digit in digits:
-            lacks, found = space["rare_one"](seed, images, knows, digit)
-            for name, recall in found.items():
+            for name, recall in space["rare_one"](seed, images, knows, digit).items():
                 rare[digit].setdefault(name, []).append(recall.tolist())
-            for name, stored in {"teacher of all": knows, "teacher short of it": lacks}.items():
-                rare[digit].setdefault(f"trace, {name}", []).append(space["trace"](stored, images, digit))
     return usual, rare
 
 
@@ -66,7 +63,7 @@ def gain(treated: torch.Tensor, control: torch.Tensor) -> dict:
 
 
 def summary(usual: dict, rare: dict) -> tuple[dict, dict]:
-    """Gains over the student of the labels, in points: of all classes and of the worst; and by rare digit."""
+    """Gains in points, of all classes and of the worst; and for each of CASES by rare digit, on it and on all."""
     recall = {name: torch.tensor(rows) for name, rows in usual.items()}
     parts = {"all classes": lambda r: r.mean(1), "worst class": lambda r: r.min(1).values}
     pairs = {"50 labels": ("50, distilled", "50 labels"), "all labels": ("all, distilled", "all labels")}
@@ -75,8 +72,8 @@ def summary(usual: dict, rare: dict) -> tuple[dict, dict]:
         for name, (distilled, alone) in pairs.items() for part, of in parts.items()
     }
     own, average = {}, {}
-    for case, name in CASES.items():
-        pair = {digit: [torch.tensor(found[which]) for which in (name, "rare digit")] for digit, found in rare.items()}
+    for case, names in CASES.items():
+        pair = {digit: [torch.tensor(found[name]) for name in names] for digit, found in rare.items()}
         on_it = {digit: [r[:, digit] for r in recalls] for digit, recalls in pair.items()}
         overall = {digit: [r.mean(1) for r in recalls] for digit, recalls in pair.items()}
         for table, columns in ((own, on_it), (average, overall)):
@@ -102,16 +99,12 @@ def main() -> None:
         "kept": space["kept"],
         "gains_points": classes,
         "rare_points": gains,
-        "trace": {
-            str(digit): {name: sum(found[f"trace, {name}"]) / len(seeds) for name in list(CASES)[:2]}
-            for digit, found in rare.items()
-        },
         "rare_recall": {
-            str(digit): {name: [row[digit] for row in rows] for name, rows in found.items() if "trace" not in name}
+            str(digit): {name: [row[digit] for row in rows] for name, rows in found.items()}
             for digit, found in rare.items()
         },
         "figures": {
-            f"rare digit, {case}: gain over the labels":
+            f"rare digit, {case}: gain, mean of the digits":
                 {"median": row["mean"], "lowest": row["low"], "highest": row["high"],
                  "unit": "points, mean and 95% interval", "goal": None}
             for case, row in mean.items()
@@ -125,8 +118,6 @@ def main() -> None:
         for name, row in table.items():
             interval = f"{row['mean']:+6.2f} [{row['low']:+5.1f}, {row['high']:+5.1f}]"
             print(f"  {name:24} {interval}  wins {row['wins']}/{len(seeds)}")
-    for digit, row in data["trace"].items():
-        print(f"trace of the {digit}:", ", ".join(f"{name} {share:.2%}" for name, share in row.items()))
     print(write("rare_class", data))
 
 
