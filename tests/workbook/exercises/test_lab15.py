@@ -20,7 +20,7 @@ CASES = [
     (check.next_chunk, lambda left, devices: left // (6 * devices), "a whole number from 1 to"),
     (check.next_chunk, lambda left, devices: 1, "let it follow what is left. Most of it is the price of the calls"),
     (check.next_chunk, lambda left, devices: min(left, 128), "let it follow what is left. Most of it is waiting"),
-    (check.next_chunk, lambda left, devices: max(1, left // (6 * devices)), "s. Most of it is the price of the calls: larger chunks"),
+    (check.next_chunk, lambda left, devices: max(1, left // (6 * devices)), "s. Most of it is the price of the calls"),
     (check.next_chunk, lambda left, devices: max(1, left // 2), "chunks. Most of it is waiting: smaller chunks when"),
     (check.next_chunk, lambda left, devices: left // 0, "raised ZeroDivisionError"),
     (check.hidden, lambda n: [1.0] * (n - n // 10) + [0.2] * (n // 10), "✓"),
