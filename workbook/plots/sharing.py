@@ -8,6 +8,7 @@ from workbook.plots.base import COLORS, LETTERS, LINES, MARKERS, blank, plain_ti
 
 Log = Sequence[tuple[int, float, float, int]]  # a chunk each: device, start and end in seconds, pictures
 Gain = tuple[float, float, float]  # mean, low, high, and what else follows
+DPI = 66  # keeps the notebook's file small
 
 
 @styled
@@ -24,7 +25,7 @@ def schedule(
         marks: name → seconds, lines through all panels.
         title: text.
     """
-    figure = Figure(figsize=(7.8, 1.15 * len(logs) + 0.9), dpi=72, layout="constrained")
+    figure = Figure(figsize=(7.8, 1.15 * len(logs) + 0.9), dpi=DPI, layout="constrained")
     axes = figure.subplots(len(logs), 1, sharex=True, squeeze=False)[:, 0]
     for ax, (way, log) in zip(axes, logs.items()):
         for i in range(len(names)):
@@ -58,7 +59,7 @@ def chunks(
         runs: size → one value a run.
         title, ylabel: texts.
     """
-    figure, ax = blank(title, "pictures in a chunk (shared queue)", ylabel, size=(7.4, 3.7), dpi=72)
+    figure, ax = blank(title, "pictures in a chunk (shared queue)", ylabel, size=(7.4, 3.7), dpi=DPI)
     for i, (name, values) in enumerate(curves.items()):
         ax.plot(sizes, values, color=COLORS[i], linestyle=LINES[i], label=name)
     x, y = zip(*((size, value) for size, values in runs.items() for value in values))
@@ -77,7 +78,7 @@ def gains(results: Mapping[str, Gain], *, title: str, xlabel: str) -> Figure:
 
     An interval that excludes zero is filled, one that holds zero is hollow.
     """
-    figure, ax = blank(title, xlabel, "", size=(8, 1.2 + 0.36 * len(results)), dpi=72)
+    figure, ax = blank(title, xlabel, "", size=(8, 1.2 + 0.36 * len(results)), dpi=DPI)
     for i, (mean, low, high, *_) in enumerate(results.values()):
         holds = low <= 0 <= high
         color = "#666666" if holds else COLORS[2 if low > 0 else 1]
@@ -100,7 +101,7 @@ def each_class(tables: Mapping[str, Mapping[str, Gain]], *, title: str, xlabel: 
         tables: name → class → (mean, low, high, …), the same classes in each, the last of them a summary.
         title, xlabel, ylabel: texts.
     """
-    figure, ax = blank(title, xlabel, ylabel, size=(8.4, 4), dpi=72)
+    figure, ax = blank(title, xlabel, ylabel, size=(8.4, 4), dpi=DPI)
     for i, (name, table) in enumerate(tables.items()):
         shift = 0.18 * (i - (len(tables) - 1) / 2)
         mean, low, high = zip(*(gain[:3] for gain in table.values()))
