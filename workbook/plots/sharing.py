@@ -59,7 +59,7 @@ def chunks(
         runs: size → one value a run.
         title, ylabel: texts.
     """
-    figure, ax = blank(title, "pictures in a chunk (shared queue)", ylabel, size=(7.4, 3.7), dpi=DPI)
+    figure, ax = blank(title, "pictures in a chunk (shared queue)", ylabel, size=(7.5, 3.75), dpi=DPI)
     for i, (name, values) in enumerate(curves.items()):
         ax.plot(sizes, values, color=COLORS[i], linestyle=LINES[i], label=name)
     x, y = zip(*((size, value) for size, values in runs.items() for value in values))
