@@ -3,7 +3,8 @@
     python benchmarks/bench.py [NAME ...]
 
 Each runs in a process of its own and leaves its record in build/bench/; the table goes to results/bench-MACHINE.json.
-Under ten minutes on two cores; cifar10.py, low_precision.py and fpga_widths.py take longer, and are not among them.
+Under ten minutes on two cores; cifar10.py, low_precision.py, rare_class.py and fpga_widths.py take longer, and are not
+among them.
 """
 
 import json

@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from kdlab import data, models
+from kdlab import bank, data, models
 from kdlab.losses import distillation_loss
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
 import bench  # noqa: E402
 import libraries  # noqa: E402
+import rare_class  # noqa: E402
 import training_speed  # noqa: E402
 import turns  # noqa: E402
 
@@ -83,3 +84,53 @@ def test_a_ratio_is_taken_within_each_round():
 @pytest.mark.parametrize("name", bench.NAMES)
 def test_make_bench_runs_scripts_that_are_there_and_have_a_short_form(name):
     assert "--short" in (BENCHMARKS / f"{name}.py").read_text()
+
+
+@pytest.fixture(scope="module")
+def second_half():
+    return rare_class.lab()
+
+
+def test_rare_class_takes_the_labs_functions_and_runs_nothing_of_it(second_half):
+    assert {"known", "enough", "rare_one", "as_soft", "lend"} <= set(second_half)
+    assert second_half["kept"] == 5 and not {"recall", "gains", "devices", "pile"} & set(second_half)
+
+
+@pytest.fixture(scope="module")
+def two_banks(digits):
+    return [bank.make(torch.randn(len(digits.train), 10, generator=torch.manual_seed(i)), digits, producer=str(i))
+            for i in (0, 1)]
+
+
+def test_labels_as_soft_are_as_sure_as_the_teacher_and_know_nothing_else(second_half, two_banks, digits):
+    some, stored = digits.only(torch.arange(50)), two_banks[0]
+    soft = (second_half["as_soft"](stored, some).logits / 4).softmax(1)
+    own = digits.train.labels[:, None]
+    sure = (stored.logits[:50] / 4).softmax(1).gather(1, own[:50]).mean()
+    assert torch.allclose(soft.gather(1, own), sure.expand(len(own), 1), atol=1e-5)
+    wrong = soft.scatter(1, own, float("nan"))
+    assert torch.allclose(wrong[~wrong.isnan()], (1 - sure) / 9, atol=1e-5)
+
+
+def test_a_lent_trace_changes_one_digit_on_images_of_the_others_alone(second_half, two_banks, digits):
+    mine, theirs = ((b.logits / 4).log_softmax(1) for b in two_banks)
+    lent = second_half["lend"](*two_banks, digits, 8).logits / 4
+    others = digits.train.labels != 8
+    assert torch.allclose(lent[others, 8], theirs[others, 8], atol=1e-5)
+    assert torch.allclose(lent[~others], mine[~others], atol=1e-5)
+    assert torch.allclose(lent[:, :8], mine[:, :8], atol=1e-5) and torch.allclose(lent[:, 9], mine[:, 9], atol=1e-5)
+
+
+def test_rare_class_pairs_each_situation_with_its_control():
+    names = sorted({name for pair in rare_class.CASES.values() for name in pair})
+    level = {name: i / 10 for i, name in enumerate(names)}
+    rare = {digit: {name: [[level[name]] * 10] * 3 for name in names} for digit in (2, 7)}
+    usual = {name: [[0.5] * 9 + [low]] * 3 for low, name in
+             ((0.1, "50 labels"), (0.4, "50, distilled"), (0.3, "all labels"), (0.3, "all, distilled"))}
+    classes, gains = rare_class.summary(usual, rare)
+    assert classes["50 labels: worst class"]["mean"] == pytest.approx(30, abs=1e-3)
+    assert classes["50 labels: all classes"]["mean"] == pytest.approx(3, abs=1e-3)
+    for case, (treated, control) in rare_class.CASES.items():
+        for part in ("the rare digit", "all classes"):
+            assert set(gains[part][case]) == {"2", "7", "mean of the digits"}
+            assert gains[part][case]["2"]["mean"] == pytest.approx(100 * (level[treated] - level[control]), abs=1e-3)
