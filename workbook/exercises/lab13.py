@@ -94,10 +94,11 @@ def scale_of(answer: Callable) -> None:  # 13, exercise 2
             widest = weights.abs().amax(1) / top
             part = error_of_rounding(weights, scale, top) / error_of_rounding(weights, widest, top)
             part = part.mean().item()  # rows count alike, whatever their size
-            if top == 127:
-                expect(part <= most, f"{where}: {part:.3g} times the error: cut off less where the levels are many")
-            hint = "it rounds as the widest scale does" if part > 0.999 else f"{part:.2f} of its error is left"
-            expect(part <= most, f"{where}: {hint}; at most {most:g} may be: try smaller scales, and compare errors")
+            left = "it rounds as the widest scale does" if part > 0.999 else f"{part:.2f} of its error is left"
+            hint = f"{where}: {left}; at most {most:g} may be: try smaller scales, and compare errors"
+            if part > 1.001:
+                hint = f"{where}: {part:.3g} times the error of the widest scale: cut off less where levels are many"
+            expect(part <= most, hint)
 
 
 def error_of_rounding(weights: torch.Tensor, scale: torch.Tensor, top: int) -> torch.Tensor:
