@@ -17,7 +17,7 @@ def test_intervals_stand_beside_each_other_and_are_filled_where_they_exclude_zer
     here = {"float": (2, 1, 3, 5), "2 bits": (1, -1, 3)}
     ten = {"float": (2, 1, 3), "3 bits": (1, 0.5, 2), "2 bits": (0, -1, 1)}
     panels = {"few": {"this run": here, "ten seeds": ten}, "all": {"ten seeds": ten}}
-    figure = precision.beside(panels, title="t", xlabel="points")
+    figure = precision.beside(panels, xlabel="points")
     few, every = figure.axes
     assert [text.get_text() for text in few.get_yticklabels()] == ["float", "3 bits", "2 bits"]
     assert [text.get_text() for text in every.get_yticklabels()] == ["", "", ""]  # those of its neighbour
@@ -29,6 +29,6 @@ def test_intervals_stand_beside_each_other_and_are_filled_where_they_exclude_zer
 
 
 def test_one_panel_names_its_rows():
-    figure = precision.beside({"pruning": {"this run": {"tuned": (0.5, -1, 2)}}}, title="t", xlabel="points")
+    figure = precision.beside({"pruning": {"this run": {"tuned": (0.5, -1, 2)}}}, xlabel="points")
     assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == ["tuned"]
     assert figure.axes[0].get_xlabel() == "points"

@@ -38,6 +38,13 @@ def test_the_budget_is_a_corner_and_says_who_keeps_it():
     (ax,) = figure.axes
     corner = ax.patches[0]
     assert (corner.get_x() + corner.get_width(), corner.get_y() + corner.get_height()) == pytest.approx((1.0, 25))
-    assert [line.get_markerfacecolor() == "white" for line in ax.lines] == [False, True]
-    assert [text.get_text().split()[-1] for text in figure.legends[0].get_texts()] == ["budget", "small", "large"]
-    assert texts(ax) == ["1", "2"]
+    keeps, others = ax.lines
+    assert (keeps.get_xdata()[0], keeps.get_ydata()[0]) == (0.1, 15.0) and list(others.get_xdata()) == [0.2]
+    assert keeps.get_markerfacecolor() != "white" == others.get_markerfacecolor()
+    assert texts(ax) == ["small"]
+
+
+def test_names_are_written_only_where_they_are_few():
+    rows = {f"runtime {i}": (0.1 + i, 15.0 + i) for i in range(9)}
+    figure = drawn.budget(rows, rows, max_ms=100.0, max_kb=100, title="t")
+    assert texts(figure.axes[0]) == []

@@ -19,7 +19,7 @@ def stages(names: Sequence[str], series: Mapping[str, Sequence[Sequence[float]]]
         series: name → for each stage the figures of its seeds.
         title, ylabel: texts.
     """
-    figure, ax = blank(title, "", ylabel, size=(2.8 + 0.85 * len(names), 3.4), dpi=DPI)
+    figure, ax = blank(title, "", ylabel, size=(2.8 + 0.85 * len(names), 3.7), dpi=DPI)
     for i, (name, found) in enumerate(series.items()):
         at = [place + 0.07 * (i - (len(series) - 1) / 2) for place in range(len(names))]
         style = dict(color=COLORS[i % 7], marker=MARKERS[i % 7], linestyle=LINES[i % 4])
@@ -27,24 +27,24 @@ def stages(names: Sequence[str], series: Mapping[str, Sequence[Sequence[float]]]
         ax.plot(at, [sum(values) / len(values) for values in found], label=name, markersize=7, **style)
     ax.set_xticks(range(len(names)), names)
     ax.grid(axis="x", visible=False)
-    ax.legend(loc="best")
+    figure.legend(loc="outside lower center", ncols=2)  # the bars may be anywhere
     return figure
 
 
 @styled
-def beside(panels: Mapping[str, Mapping[str, Mapping[str, Interval]]], *, title: str, xlabel: str) -> Figure:
+def beside(panels: Mapping[str, Mapping[str, Mapping[str, Interval]]], *, xlabel: str) -> Figure:
     """Intervals from several sources, one line each below the other, in panels two abreast.
 
     A marker is filled where its interval excludes zero and hollow where it holds zero.
 
     Args:
         panels: title → {source → {row → (mean, low, high, …)}}; at most three sources; a source may lack rows.
-        title, xlabel: texts; the label stands below the last row of panels.
+        xlabel: text, which stands below the last row of panels.
     """
     sources = list(dict.fromkeys(source for panel in panels.values() for source in panel))
     across, down = min(2, len(panels)), -(-len(panels) // 2)
     longest = max(len(rows_of(panel)) for panel in panels.values())
-    size = (9.5 if across > 1 else 8, 1.1 + down * (0.4 + 0.36 * longest))
+    size = (9.5 if across > 1 else 8, 0.8 + down * (0.4 + 0.36 * longest))
     figure = Figure(figsize=size, dpi=DPI, layout="constrained")
     for place, (ax, (name, panel)) in enumerate(zip(figure.subplots(down, across, squeeze=False).flat, panels.items())):
         rows = rows_of(panel)
@@ -62,7 +62,6 @@ def beside(panels: Mapping[str, Mapping[str, Mapping[str, Interval]]], *, title:
         ax.grid(axis="y", visible=False)
     handles = [figure.axes[0].plot([], [], MARKERS[k] + "-", color=COLORS[k])[0] for k in range(len(sources))]
     figure.legend(handles, sources, loc="outside lower center", ncols=len(sources))
-    figure.suptitle(title, fontsize=13)
     return figure
 
 

@@ -7,7 +7,8 @@ from matplotlib.patches import Rectangle
 
 from workbook.plots.base import COLORS, MARKERS, blank, plain_ticks, styled
 
-DPI = 80  # the figures are wide, and a notebook's file is small
+DPI = 76  # the figures are wide, and a notebook's file is small
+NAMED = 5  # so many names have room in a plane
 
 
 @styled
@@ -87,24 +88,25 @@ def budget(
 
     Args:
         rows: name → (milliseconds, kilobytes).
-        kept: the names that keep the budget; the others get a number, which the legend explains.
+        kept: the names that keep the budget; they are written beside their points where they are few.
         max_ms, max_kb: the budget.
         title: text.
     """
-    figure, ax = blank(title, "milliseconds for one image, p95", "kilobytes on disk", size=(9.5, 5), dpi=DPI)
+    figure, ax = blank(title, "milliseconds for one image, p95", "kilobytes on disk", size=(9, 4.2), dpi=DPI)
     kept, low = set(kept), (min(ms for ms, _ in rows.values()), min(kb for _, kb in rows.values()))
     ax.set(xscale="log", yscale="log")
     corner = (low[0] / 2, low[1] / 2)
     shade = dict(facecolor=COLORS[2], alpha=0.15, edgecolor="none")
     ax.add_patch(Rectangle(corner, max_ms - corner[0], max_kb - corner[1], label="the budget", **shade))
-    for number, (name, (ms, kb)) in enumerate(rows.items(), 1):
-        inside = name in kept
+    for word, inside in (("keeps it", True), ("does not", False)):
+        spots = [spot for name, spot in rows.items() if (name in kept) == inside] or [(float("nan"), float("nan"))]
         style = dict(color=COLORS[2 if inside else 1], marker=MARKERS[not inside], markersize=9, linestyle="none")
-        ax.plot(ms, kb, markerfacecolor=COLORS[2] if inside else "white", label=f"{number:>2} {name}", **style)
-        ax.annotate(str(number), (ms, kb), (6, 4), textcoords="offset points", fontsize=11)
-    ax.set_xlim(corner[0], 1.6 * max(max_ms, *(ms for ms, _ in rows.values())))
-    ax.set_ylim(corner[1], 1.6 * max(max_kb, *(kb for _, kb in rows.values())))
+        ax.plot(*zip(*spots), markerfacecolor=COLORS[2] if inside else "white", label=word, **style)
+    for name in kept if len(kept) <= NAMED else ():
+        ax.annotate(name, rows[name], (8, 5), textcoords="offset points", fontsize=11)
+    ax.set_xlim(corner[0], 2.5 * max(max_ms, *(ms for ms, _ in rows.values())))
+    ax.set_ylim(corner[1], 2.5 * max(max_kb, *(kb for _, kb in rows.values())))
     for axis in (ax.xaxis, ax.yaxis):
         plain_ticks(axis)
-    figure.legend(loc="outside right upper", fontsize=11)
+    ax.legend(loc="upper left")
     return figure
