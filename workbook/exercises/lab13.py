@@ -68,3 +68,40 @@ def without_channels(answer: Callable) -> None:  # 13, exercise 2
         wanted, got = second(first(x).relu() * mask), two(one(x).relu())
     hint = "the answers differ from those of the masked pair: same channels, in the same order, in both layers?"
     expect(close(wanted, got, 1e-4), hint)
+
+
+@checks("far less error than the widest scale leaves at 2 bits, less at 3 bits, and nothing lost at 8")
+def scale_of(answer: Callable) -> None:  # 13, exercise 2
+    """The answer maps weights (out, in) and the top level to a positive scale for each row; any good rule passes."""
+    rows = {
+        "normal weights": torch.randn(48, 64),
+        "weights with a long tail": torch.randn(48, 64) * (1 + torch.rand(48, 64).pow(8) * 3),
+        "rows of different sizes": torch.randn(48, 64) * torch.logspace(-3, 1, 48)[:, None],
+    }
+    zero = answer(torch.zeros(3, 8), 1)
+    hint = "return a float tensor with one scale for each row: rows (out, in) → (out,)"
+    expect(torch.is_tensor(zero) and zero.shape == (3,) and zero.is_floating_point(), hint)
+    fine = bool(zero.isfinite().all()) and bool((zero > 0).all())
+    expect(fine, "a row of zeros must get a scale > 0, too: clamp_min(1e-8)")
+    limits = {1: 0.6, 3: 0.95, 127: 1.02}  # top level → error, as a part of that of the widest scale
+    for name, weights in rows.items():
+        kept = weights.clone()
+        for top, most in limits.items():
+            where = f"{name}, {1 + (top + 1).bit_length() - 1} bits"
+            scale = answer(weights, top)
+            expect(torch.equal(weights, kept), "the weights that were handed in must stay as they were")
+            expect(scale.shape == (48,) and bool((scale > 0).all()), f"{where}: every scale must be > 0")
+            widest = weights.abs().amax(1) / top
+            part = error_of_rounding(weights, scale, top) / error_of_rounding(weights, widest, top)
+            part = part.mean().item()  # rows count alike, whatever their size
+            left = "it rounds as the widest scale does" if part > 0.999 else f"{part:.2f} of its error is left"
+            hint = f"{where}: {left}; at most {most:g} may be: try smaller scales, and compare errors"
+            if part > 1.001:
+                hint = f"{where}: {part:.3g} times the error of the widest scale: cut off less where levels are many"
+            expect(part <= most, hint)
+
+
+def error_of_rounding(weights: torch.Tensor, scale: torch.Tensor, top: int) -> torch.Tensor:
+    """The squared error of each row when its weights are rounded to the levels -top .. top."""
+    levels = (weights / scale[:, None]).round().clamp(-top, top)
+    return (levels * scale[:, None] - weights).square().sum(1)

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch import nn
 
 from workbook.exercises import lab12 as check
 
@@ -74,3 +75,40 @@ def test_a_right_choice_passes(capsys):
 )
 def test_a_wrong_choice_gets_its_hint(capsys, wrong, hint):
     assert hint in says(capsys, check.choose, wrong)
+
+
+def extremes(layers, images, places=None):
+    """The images with the largest and the smallest value, of themselves and behind each layer."""
+    chosen, values = set(), images
+    for layer in [nn.Identity(), *layers][:places]:
+        each = (values := layer(values)).flatten(1)
+        chosen.add(int(each.amax(1).argmax()))
+        if each.min() < 0:
+            chosen.add(int(each.amin(1).argmin()))
+    return sorted(chosen)
+
+
+@pytest.mark.parametrize("make", [list, tuple, torch.tensor, lambda found: found + [0]])
+def test_a_right_choice_of_images_passes_in_any_form(capsys, make):
+    assert says(capsys, check.choose_images, lambda *given: make(extremes(*given))).startswith("✓")
+
+
+@pytest.mark.parametrize(
+    "wrong, hint",
+    [
+        (lambda layers, images: range(16), "which image has it"),
+        (lambda layers, images: images.flatten(1).amax(1).topk(16).indices, "which image has it"),
+        (lambda layers, images: images.flatten(1).mean(1).topk(16).indices, "which image has it"),
+        (lambda layers, images: extremes(layers, images, places=1), "the largest value after layer"),
+        (lambda layers, images: range(256), "room for 16 images, got 256"),
+        (lambda layers, images: [], "at least one image"),
+        (lambda layers, images: [3, 256], "0 .. 255"),
+        (lambda layers, images: images[:16], "not images and not a mask"),
+        (lambda layers, images: torch.arange(256) < 16, "not images and not a mask"),
+        (lambda layers, images: extremes(layers, images.mul_(2)), "must stay as they were"),
+        (lambda layers, images: 1 / 0, "raised ZeroDivisionError"),
+        (lambda layers, images: None, "not attempted"),
+    ],
+)
+def test_a_wrong_choice_of_images_gets_its_hint(capsys, wrong, hint):
+    assert hint in says(capsys, check.choose_images, wrong)

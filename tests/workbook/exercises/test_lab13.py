@@ -49,7 +49,35 @@ def in_place(first, second, keep):
     return small
 
 
+def tried(rows, top):
+    """The best of many scales, by squared error."""
+    scales = torch.linspace(0.1, 1, 46)[:, None] * widest(rows, top)
+    errors = torch.stack([check.error_of_rounding(rows, scale, top) for scale in scales])
+    return scales.gather(0, errors.argmin(0)[None])[0]
+
+
+def widest(rows, top):
+    return rows.abs().amax(1).clamp_min(1e-8) / top
+
+
+def spread(rows, top):
+    """A multiple of the root mean square that knows of three precisions; never above the widest scale."""
+    factor = {1: 1.2, 3: 0.65}.get(top, 9)
+    return torch.minimum(widest(rows, top), (rows.square().mean(1).sqrt() * factor).clamp_min(1e-8))
+
+
 CASES = [
+    (check.scale_of, tried, "✓"),
+    (check.scale_of, spread, "✓"),
+    (check.scale_of, lambda rows, top: None, "not attempted"),
+    (check.scale_of, widest, "it rounds as the widest scale does"),
+    (check.scale_of, lambda rows, top: 0.9 * widest(rows, top), "of its error is left"),
+    (check.scale_of, lambda rows, top: 0.7 * widest(rows, top), "cut off less where levels are many"),
+    (check.scale_of, lambda rows, top: tried(rows, top)[:, None], "one scale for each row"),
+    (check.scale_of, lambda rows, top: rows.abs().max() / top, "one scale for each row"),
+    (check.scale_of, lambda rows, top: rows.abs().amax(1) / top, "a row of zeros"),
+    (check.scale_of, lambda rows, top: tried(rows, top) if rows.shape[1] < 9 else -tried(rows, top), "must be > 0"),
+    (check.scale_of, lambda rows, top: tried(rows.mul_(2), top), "must stay as they were"),
     (check.fake_quantize, fake, "✓"),
     (check.fake_quantize, lambda x, low, high, bits: None, "not attempted"),
     (check.fake_quantize, lambda x, low, high, bits: x, "round x / scale"),
