@@ -29,6 +29,11 @@ def test_the_loss_of_wrong_rows_stands_beside_their_accuracy():
     assert texts(right.get_yticklabels()) == ["right", "wrong"]
 
 
+def test_pairs_of_runs_are_named_by_both():
+    (ax,) = bank.against({("moved", "alone"): (5, 3, 7, 4), ("moved", "views"): (-1, -3, 1, 1)}).axes
+    assert texts(ax.get_yticklabels()) == ["moved\nagainst alone", "moved\nagainst views"]
+
+
 def test_teachers_stand_in_order_of_their_accuracy():
     gains = {("best", 1.0): (-2, -7, 2), ("best", 4.0): (1, -6, 8)}
     gains |= {("worst", 1.0): (8, 2, 14), ("worst", 4.0): (11, 5, 17)}
@@ -41,5 +46,5 @@ def test_teachers_stand_in_order_of_their_accuracy():
 def test_storage_leaves_out_what_is_exact_among_the_errors_alone():
     sizes, gains = {"float32": 40, "top 1": 5}, {"float32": (11, 5, 17), "top 1": (0.6, -3, 4)}
     left, right = bank.storage(sizes, {"float32": 1e-20, "top 1": 0.08}, gains).axes
-    assert texts(left.texts) == ["top 1"] and left.get_yscale() == "log"
+    assert texts(left.texts) == ["top 1"] and texts(right.texts) == ["float32", "top 1"] and left.get_yscale() == "log"
     assert [line.get_xdata()[0] for line in means(right)] == [40, 5]

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from matplotlib.figure import Figure
 
 from workbook.plots.base import CLEAR, COLORS, LINES, MARKERS, plain_ticks, styled
+from workbook.plots.general import intervals
 
-_DPI = 84
+_DPI = 80
 Interval = tuple[float, float, float]  # a mean, the low and the high end of its interval; more may follow
 
 
@@ -26,7 +27,7 @@ def paid(gaps: Mapping[str, Interval], asked: Mapping[str, int], *, seeds: int) 
         right.barh(i, asked[name], 0.6, color=COLORS[0])
         right.annotate(f"{asked[name]:,}", (asked[name], i), (4, 0), textcoords="offset points", va="center")
     left.axvline(0, color="black", linewidth=1)
-    left.set(title=f"Against the live teacher's, {seeds} paired seeds", xlabel="points of accuracy, 95% interval")
+    left.set(title=f"Against the live teacher, {seeds} paired seeds", xlabel="points of accuracy, 95% interval")
     left.set_yticks(range(len(asked)), asked)
     left.set_ylim(len(asked) - 0.5, -0.5)
     right.set(title="Asked of the teacher", xlabel="pictures for one student", ylim=left.get_ylim())
@@ -56,6 +57,15 @@ def misaligned(losses: Mapping[str, Sequence[float]], accuracies: Mapping[str, S
     right.set_xlim(0, None)
     right.set_yticks(range(len(accuracies)), accuracies)
     right.set_ylim(len(accuracies) - 0.5, -0.5)
+    return figure
+
+
+@styled
+def against(gains: Mapping[tuple[str, str], Interval]) -> Figure:
+    """Pairs of runs, compared: (the one, the other) → points of accuracy that the one is better, as an interval."""
+    named = {f"{one}\nagainst {other}": gain for (one, other), gain in gains.items()}
+    figure = intervals(named, title="Compared seed by seed", xlabel="points of accuracy, mean and 95% interval")
+    figure.set_dpi(_DPI)
     return figure
 
 
@@ -100,11 +110,12 @@ def storage(sizes: Mapping[str, float], errors: Mapping[str, float], gains: Mapp
             left.plot(size, errors[name], "o", color=COLORS[0], markersize=8)
             left.annotate(name, (size, errors[name]), (7, 5), textcoords="offset points", fontsize=11, bbox=CLEAR)
         _interval(right, gains[name], size, COLORS[0], upright=True)
+        right.annotate(name, (size, gains[name][0]), (6, 5), textcoords="offset points", fontsize=11, bbox=CLEAR)
     left.set(title="The error of what is kept", ylabel="KL from the true soft targets, nats", yscale="log")
     right.set(title="What the student gains", ylabel="points, 95% interval")
     right.axhline(0, color="black", linewidth=1)
     for ax in (left, right):
-        ax.set(xlabel="bytes a picture", xscale="log", xlim=(0.75 * min(sizes.values()), 1.4 * max(sizes.values())))
+        ax.set(xlabel="bytes a picture", xscale="log", xlim=(0.75 * min(sizes.values()), 1.9 * max(sizes.values())))
         plain_ticks(ax.xaxis)
     left.margins(y=0.15)
     return figure
