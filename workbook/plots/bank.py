@@ -110,14 +110,15 @@ def storage(sizes: Mapping[str, float], errors: Mapping[str, float], gains: Mapp
             left.plot(size, errors[name], "o", color=COLORS[0], markersize=8)
             left.annotate(name, (size, errors[name]), (7, 5), textcoords="offset points", fontsize=11, bbox=CLEAR)
         _interval(right, gains[name], size, COLORS[0], upright=True)
-        right.annotate(name, (size, gains[name][0]), (6, 5), textcoords="offset points", fontsize=11, bbox=CLEAR)
+        above = dict(xytext=(0, 4), textcoords="offset points", ha="center", fontsize=11)
+        right.annotate(name, (size, gains[name][2]), **above)
     left.set(title="The error of what is kept", ylabel="KL from the true soft targets, nats", yscale="log")
     right.set(title="What the student gains", ylabel="points, 95% interval")
     right.axhline(0, color="black", linewidth=1)
     for ax in (left, right):
         ax.set(xlabel="bytes a picture", xscale="log", xlim=(0.75 * min(sizes.values()), 1.9 * max(sizes.values())))
         plain_ticks(ax.xaxis)
-    left.margins(y=0.15)
+        ax.margins(y=0.12)
     return figure
 
 
