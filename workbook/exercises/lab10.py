@@ -3,8 +3,9 @@
 from collections.abc import Callable
 
 import torch
+from torch.nn import functional as F
 
-from workbook.exercises.base import checks, close, expect
+from workbook.exercises.base import NotAttempted, checks, close, expect
 
 
 @checks("the shift is found, also where the teacher is wrong now and then, and 0 where nothing is shifted")
@@ -40,3 +41,35 @@ def from_top_k(answer: Callable) -> None:  # 10, exercise 2
         kept = full.softmax(1).gather(1, places), logits.softmax(1).gather(1, places)
         hint = "the kept classes must have their old probabilities: what exp(rest) says is shared by the others"
         expect(close(*kept), hint)
+
+
+BYTES, NATS, IMAGES = 12, 1e-3, 1000
+
+
+def small_bank(pack: Callable, unpack: Callable) -> None:  # 10, the open task
+    """Pack maps logits (n, classes) to a list of tensors, unpack such a list to logits (n, classes)."""
+
+    @checks(f"at most {BYTES} bytes an image, and an error under a thousandth of a nat")
+    def check(pack: Callable) -> None:
+        for spread, offset in ((4, 0), (6, 0), (4, 60)):
+            logits = spread * torch.randn(IMAGES, 10) + offset
+            kept = pack(logits.clone())
+            tensors = isinstance(kept, list | tuple) and all(map(torch.is_tensor, kept))
+            expect(tensors, "pack must return a list of tensors, and all that unpack needs must be among them")
+            size = sum(tensor.numel() * tensor.element_size() for tensor in kept) / IMAGES
+            hint = f"that takes {size:.1f} bytes an image, and {BYTES} are allowed: count the scales as well"
+            expect(size <= BYTES + 0.1, hint)
+            if (back := unpack([tensor.clone() for tensor in kept])) is None:
+                raise NotAttempted
+            shaped = torch.is_tensor(back) and back.shape == logits.shape and back.is_floating_point()
+            expect(shaped, f"unpack must return float logits of shape {tuple(logits.shape)}")
+            q, p = ((z.double() / 4).log_softmax(1) for z in (back, logits))
+            error = F.kl_div(q, p, reduction="batchmean", log_target=True).item()
+            hint = f"at T = 4 the error is {error:.1e} nats, and less than {NATS:g} is asked: "
+            hint += (
+                "the softmax sees the differences within a row alone, so subtract each row's largest first" if offset
+                else "all ten logits matter at this temperature; measure the spread before you round"
+            )
+            expect(error < NATS, hint)
+
+    check(pack)
