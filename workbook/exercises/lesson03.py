@@ -5,7 +5,6 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from kdlab import Knobs, bank, data, distil, evaluate, finish, losses, models, train
 from kdlab.bank import Bank
