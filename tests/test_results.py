@@ -49,6 +49,9 @@ def test_readme_quotes_cifar10_as_recorded(recipe):
     for gain in record["gains_points"].values():
         numbers = quoted(gain["mean"], gain["low"], gain["high"])
         assert numbers in readme.replace(" points [", " ["), numbers
+    if recipe == "resnet":
+        alone, distilled = (sum(found) / len(found) for found in record["accuracy_percent"].values())
+        assert f"{alone:.1f} to {distilled:.1f} %" in readme
 
 
 def spread(found):
@@ -73,6 +76,9 @@ def test_readme_quotes_the_benchmarks_as_recorded():
     assert f"gave {first:.1f} and {second:.1f} for the first two rows" in readme
     times = many["figures"]["mlp-32, 50 digits, 300 steps, 25 students: at once / one by one"]["median"]
     assert f"25 digit students at once train {times:.1f} times as fast" in readme
+    libraries = json.loads(next(ROOT.glob("results/libraries-amd-*.json")).read_text())["figures"]
+    plain = [found["median"] for name, found in libraries.items() if "live teacher, plain float32 / " in name]
+    assert len(plain) == 4 and f"({min(plain):.1f} to {max(plain):.1f} times), no faster" in readme
 
 
 def test_readme_quotes_the_whole_experiment_as_recorded():

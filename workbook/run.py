@@ -82,9 +82,10 @@ def execute(notebook: Path, folder: Path, parameters: dict) -> None:
     finally:
         if copy.is_file():
             options = {"NbConvertBase": {"display_data_priority": SHOWN}, "HTMLExporter": {"embed_images": True}}
+            resources = {"metadata": {"name": notebook.stem, "path": str(notebook.parent.resolve())}}
             loader = DictLoader({"page.html.j2": PAGE})
             exporter = HTMLExporter(Config(options), template_file="page.html.j2", extra_loaders=[loader])
-            html, _ = exporter.from_filename(str(copy), {"metadata": {"path": str(notebook.parent)}})
+            html, _ = exporter.from_notebook_node(nbformat.read(copy, 4), resources)
             html = re.sub(r'href="([\w.-]+)\.ipynb', r'href="\1.html', html)  # the neighbours are pages here, too
             copy.with_suffix(".html").write_text(html, encoding="utf-8")
 

@@ -5,9 +5,10 @@ figures.toml holds, for each notebook, the words around a figure and where it co
     "eleven points" = "record: headline | gains_points | soft targets | mean"
     "80 %" = "shown: student alone: 79.9%"    # stands in an output of this notebook
     "5 % of the runs" = "stated: what p5 means"    # a definition, a setting, arithmetic, a published figure
+    "+0.2 points" = "tested: test_readme_quotes_cifar10_as_recorded"    # in tests/test_results.py
 
 `figures` finds what needs one: intervals, "9 of 10", and numbers with a unit of a result. Questions, code and
-references are left out; the seconds of a title are README's.
+references are left out. README's tables are tests/test_results.py's, the seconds of a title are README's.
 """
 
 import json
@@ -86,17 +87,23 @@ def recorded(path):
     return " ".join(map(str, found))
 
 
-def problems(nb, sources):
+def told(nb):
+    """The prose of a notebook's cells after its title."""
+    return [prose(cell.source) for cell in nb.cells[1:] if cell.cell_type == "markdown"]
+
+
+def problems(cells, outputs, sources):
     """Figures without a source, phrases that the prose does not have, sources that are not there or do not agree."""
-    cells = [prose(cell.source) for cell in nb.cells[1:] if cell.cell_type == "markdown"]
-    outputs, found = shown(nb), []
+    found = []
     for phrase, source in sources.items():
         kind, _, where = source.partition(": ")
         if not any(phrase in cell for cell in cells):
             found.append(f"the prose no longer has {phrase!r}")
         if kind == "shown" and re.sub(r"\s+", " ", where) not in outputs:
             found.append(f"no output shows {where!r}, the source of {phrase!r}")
-        if kind != "stated" and not agrees(phrase, where if kind == "shown" else recorded(where)):
+        if kind == "tested" and f"def {where}(" not in (ROOT / "tests/test_results.py").read_text():
+            found.append(f"there is no {where}, the test of {phrase!r}")
+        if kind in ("shown", "record") and not agrees(phrase, where if kind == "shown" else recorded(where)):
             found.append(f"{phrase!r} is not {where!r}")
     for text in cells:
         covered = [span for phrase in sources for span in occurrences(phrase, text)]
@@ -112,12 +119,27 @@ def occurrences(phrase, text):
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
 def test_every_figure_in_prose_has_a_source_that_agrees(path):
-    found = problems(nbformat.read(path, 4), SOURCES.get(path.stem, {}))
+    nb = nbformat.read(path, 4)
+    found = problems(told(nb), shown(nb), SOURCES.get(path.stem, {}))
     assert not found, "\n".join(found)
 
 
+def test_every_figure_in_readme_has_a_source_that_agrees():
+    text = re.sub(r"^\|.*$", "", (ROOT / "README.md").read_text(), flags=re.M)
+    found = problems([prose(text)], "", SOURCES["README"])
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_a_title_gives_readmes_minutes_and_seconds(path):
+    title = nbformat.read(path, 4).cells[0].source
+    minutes, seconds = re.search(r"(\d+) minutes to read · (\d+) s to run", title).groups()
+    [row] = [line for line in (ROOT / "README.md").read_text().splitlines() if f"(notebooks/{path.name})" in line]
+    assert [part.strip() for part in row.split("|")[3:5]] == [minutes, seconds]
+
+
 def test_the_sources_name_notebooks_that_are_there():
-    assert set(SOURCES) <= {path.stem for path in NOTEBOOKS}
+    assert set(SOURCES) <= {path.stem for path in NOTEBOOKS} | {"README"}
 
 
 def small(markdown, output):
@@ -139,8 +161,10 @@ def small(markdown, output):
     ("> **Predict.** It gains (a) 12 points, (b) 2 points.", {}, ""),
     ("p5: 5 % of the runs are faster.", {"5 % of the runs": "stated: what p5 means"}, ""),
     ("Eleven points over ten seeds.", {"Eleven points": "record: headline | gains_points | soft targets | mean"}, ""),
+    ("It gains 12 points.", {"12 points": "tested: test_of_nothing"}, "there is no"),
     ("Nine points over ten seeds.", {"Nine points": "record: headline | gains_points | soft targets | mean"}, "is not"),
 ])
 def test_a_figure_without_its_source_is_found(prose, source, complaint):
-    found = problems(small(prose, "gain +12.4\ngain +12.6\n"), source)
+    nb = small(prose, "gain +12.4\ngain +12.6\n")
+    found = problems(told(nb), shown(nb), source)
     assert complaint in " ".join(found) if complaint else not found

@@ -96,6 +96,8 @@ def prediction(nb, path):
             asked = asked or questions > before
         elif asked and cell.outputs and "panels.prediction(" not in cell.source and not hidden(cell):
             return f"the answer in cell {number} must wait: its metadata needs jupyter.outputs_hidden"
+        elif asked and hidden(cell) and re.search(r"It is|True|False|\d\.\d|%", text(cell).strip().split("\n")[0]):
+            return f"JupyterLab shows the first line of what cell {number} hides, so it must be a heading, no result"
     if not questions:
         return "the reader must be asked to predict something"
 
@@ -264,6 +266,7 @@ BREAKS = [
     (setup, lambda nb: untag(nb, 4), "nbval-ignore-output"),
     (prediction, lambda nb: swap(nb, 5, "Predict", "Look"), "predict"),
     (prediction, lambda nb: nb.cells[6].metadata.clear(), "cell 6 must wait"),
+    (prediction, lambda nb: nb.cells[6].outputs[0].data.update({"text/plain": "4.5"}), "first line"),
     (prediction, lambda nb: nb.cells[7].update(source="**Explain.** It is a product."), "cell 7 must be folded"),
     (exercises, lambda nb: untag(nb, 9), "must be an exercise"),
     (exercises, lambda nb: untag(nb, 10), "must be its check"),

@@ -134,7 +134,8 @@ def test_no_notebook_at_all_is_said(tmp_path, monkeypatch, capsys):
 def test_the_page_shows_the_picture_of_a_panel_and_waits_for_no_network(tmp_path):
     path = write(tmp_path / "panel.ipynb", PANEL, "import sys; print(sys.executable)")
     linked = nbformat.read(path, 4)
-    linked.cells.append(new_markdown_cell("[next](01_next.ipynb#part) $x^2$"))
+    linked.cells.append(new_markdown_cell("[next](01_next.ipynb#part) $x^2$ ![a drawing](drawn.svg)"))
+    (tmp_path / "drawn.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg"></svg>')
     linked.metadata["kernelspec"] = {"name": "somebody-elses", "display_name": "gone", "language": "python"}
     nbformat.write(linked, path)
     assert workbook.main([str(path), "--output", str(tmp_path / "build")]) == 0
@@ -148,9 +149,10 @@ def test_the_page_shows_the_picture_of_a_panel_and_waits_for_no_network(tmp_path
     fetched = [tag for tag in soup.select("script[src], link[href], img[src]") if "://" in str(tag)]
     assert [tag.has_attr("async") and "mathjax" in tag["src"] for tag in fetched] == [True]
     assert 'href="01_next.html#part"' in page
+    assert soup.find("img", alt="a drawing")["src"].startswith("data:image/svg+xml;base64,")  # it lies elsewhere
 
 
-def test_in_place_gives_the_same_file_twice_and_keeps_only_tags_and_slides(lesson):
+def test_in_place_gives_the_same_file_twice_and_keeps_only_tags_slides_and_folds(lesson):
     node = nbformat.read(lesson, 4)
     node.cells.append(new_code_cell(PANEL, id="panel"))
     node.cells.append(new_code_cell("import ipywidgets\nipywidgets.IntSlider(3)", id="slider"))

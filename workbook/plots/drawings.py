@@ -1,0 +1,265 @@
+"""The workbook's drawings, made by code: what goes where, in boxes and arrows; `python -m workbook.plots.drawings`.
+
+They are SVG files on a light ground of their own, so that they read the same on a dark page. The committed ones lie in
+notebooks/drawings, and the one of README in .github.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
+
+from workbook.plots.base import COLORS, styled
+
+BLUE, ORANGE, GREEN, PINK, YELLOW, SKY, BLACK = COLORS
+# Digit 17 of the training images of notebook 00 and its teacher's soft targets at T = 4, as they were computed there.
+EIGHT = bytes.fromhex(
+    "00004080ff500000 00008fff80af0000 0000509f00cf2000 000000cf40ef2000"
+    "0000008fff800000 000080efdf500000 0000ff50df400000 000060ffbf100000"
+)
+SOFT = (0.035, 0.041, 0.095, 0.047, 0.034, 0.009, 0.045, 0.068, 0.580, 0.048)
+
+
+class Sheet:
+    """A card of so many tenths of an inch for boxes, arrows and texts; (0, 0) is its lower left corner."""
+
+    def __init__(self, width: float, height: float):
+        self.figure = Figure(figsize=(width / 10, height / 10), facecolor="none")
+        self.ax = self.figure.add_axes((0, 0, 1, 1))
+        self.ax.set(xlim=(0, width), ylim=(0, height))
+        self.ax.axis("off")
+        card = "round,pad=0,rounding_size=2"
+        edge = dict(facecolor="white", edgecolor="#d0d0d0", linewidth=1)
+        self.ax.add_patch(FancyBboxPatch((0.3, 0.3), width - 0.6, height - 0.6, card, **edge))
+
+    def box(self, x: float, y: float, width: float, height: float, text: str, color: str = BLACK, *, size=11.5) -> None:
+        """A box with its lower left corner at (x, y); the first line of its text stands out."""
+        shape = FancyBboxPatch((x, y), width, height, "round,pad=0,rounding_size=1", linewidth=1.8, edgecolor=color)
+        shape.set_facecolor(_tint(color))
+        self.ax.add_patch(shape)
+        first, _, rest = text.partition("\n")
+        middle, lines = y + height / 2, text.count("\n") + 1
+        step = 1.75 * size / 11.5
+        self.text(x + width / 2, middle + step * (lines - 1) / 2, first, size=size, weight="bold")
+        for number, line in enumerate(rest.splitlines(), 1):
+            self.text(x + width / 2, middle + step * (lines - 1) / 2 - step * number, line, size=size - 1.5)
+
+    def text(self, x: float, y: float, text: str, *, size=10.5, color="black", ha="center", **options) -> None:
+        """A text around (x, y)."""
+        self.ax.text(x, y, text, ha=ha, va="center", fontsize=size, color=color, linespacing=1.35, **options)
+
+    def arrow(self, *points: tuple[float, float], text: str = "", at=(0.0, 1.2), color="#404040", dashed=False) -> None:
+        """A line through these points with a head at its end; its text stands `at` from its first part's middle."""
+        for start, end in zip(points, points[1:-1]):
+            self.ax.plot(*zip(start, end), color=color, linewidth=1.8, linestyle="--" if dashed else "-")
+        style = dict(arrowstyle="-|>", mutation_scale=14, linewidth=1.8, color=color, shrinkA=0, shrinkB=0)
+        self.ax.add_patch(FancyArrowPatch(points[-2], points[-1], linestyle="--" if dashed else "-", **style))
+        if text:
+            (a, b), (c, d) = points[:2]
+            self.text((a + c) / 2 + at[0], (b + d) / 2 + at[1], text, color=color)
+
+    def bars(self, x: float, y: float, width: float, height: float, values: Sequence[float], color: str) -> None:
+        """Bars of these shares with the digits under them; the highest is as high as the space."""
+        step = width / len(values)
+        for i, value in enumerate(values):
+            high = height * value / max(values)
+            self.ax.add_patch(Rectangle((x + (i + 0.12) * step, y), 0.76 * step, high, color=color))
+            self.text(x + (i + 0.5) * step, y - 0.9, str(i), size=9, color="#404040")
+
+    def picture(self, x: float, y: float, size: float) -> None:
+        """The digit, a square of this size."""
+        for i, value in enumerate(EIGHT):
+            row, column, step = i // 8, i % 8, size / 8
+            shade = f"{1 - value / 255:.2f}"
+            at = (x + column * step, y + (7 - row) * step)
+            self.ax.add_patch(Rectangle(at, step, step, facecolor=shade, edgecolor="#dddddd", linewidth=0.4))
+
+
+def _tint(color: str) -> tuple[float, ...]:
+    """A light shade of a colour, on which black text is read."""
+    light = 0.95 if color == BLACK else 0.84
+    return tuple(light + (1 - light) * part for part in matplotlib.colors.to_rgb(color))
+
+
+@styled
+def distillation() -> Sheet:
+    """Notebook 00: one picture, two targets, and what the student learns from."""
+    sheet = Sheet(94, 38)
+    sheet.picture(3, 14, 10)
+    sheet.text(8, 12.4, "one picture")
+    sheet.box(21, 23, 20, 11, "teacher\nlarge: 301,066 weights\nhas seen 1,000 pictures", BLUE)
+    sheet.box(21, 4, 20, 9, "student\nsmall: 2,410 weights\nhas seen 50 pictures", ORANGE)
+    sheet.arrow((14, 20), (17.5, 20), (17.5, 28.5), (21, 28.5))
+    sheet.arrow((17.5, 20), (17.5, 8.5), (21, 8.5))
+    sheet.arrow((41, 28.5), (48, 28.5))
+    sheet.bars(49, 24, 17, 8.5, SOFT, BLUE)
+    sheet.text(57.5, 34.8, "soft targets: “an 8, a little like a 2”", size=11, color=BLUE, weight="bold")
+    sheet.arrow((41, 8.5), (48, 8.5))
+    sheet.bars(49, 5.5, 17, 6, (0.16, 0.07, 0.1, 0.05, 0.09, 0.1, 0.07, 0.08, 0.2, 0.08), ORANGE)
+    sheet.text(57.5, 2.2, "the student’s answer, at first", size=11, color="#a84900", weight="bold")
+    sheet.box(73, 14, 18, 10, "how far apart?\nthe loss", GREEN)
+    sheet.arrow((67, 28.5), (82, 28.5), (82, 24))
+    sheet.arrow((67, 8.5), (82, 8.5), (82, 14))
+    back = dict(text="the loss corrects the student’s weights", at=(-3, 1.3), color="#00684c")
+    sheet.arrow((73, 17.8), (31, 17.8), (31, 13), **back)
+    return sheet
+
+
+@styled
+def loss() -> Sheet:
+    """Notebooks 02 and 03: from two rows of logits and a label to one number."""
+    sheet = Sheet(98, 40)
+    sheet.box(3, 29, 17, 7, "teacher’s logits\none number a class", BLUE)
+    sheet.box(3, 15, 17, 7, "student’s logits\none number a class", ORANGE)
+    sheet.box(3, 3, 17, 6, "label\nthe right class", BLACK)
+    for y, color, name in ((29, BLUE, "softmax"), (17.5, ORANGE, "log softmax")):
+        sheet.box(26, y, 10, 6.5, "÷ T", color)
+        sheet.box(41, y, 14, 6.5, name, color)
+        sheet.arrow((36, y + 3.25), (41, y + 3.25))
+    sheet.arrow((20, 32.3), (26, 32.3))
+    sheet.arrow((20, 20.2), (26, 20.2))
+    sheet.text(49, 37.2, "soft targets", color=BLUE, weight="bold")
+    sheet.box(60, 22.5, 13, 8, "KL\nhow far apart?", GREEN)
+    sheet.arrow((55, 32.3), (66.5, 32.3), (66.5, 30.5))
+    sheet.arrow((55, 20.2), (66.5, 20.2), (66.5, 22.5))
+    sheet.box(41, 4, 20, 8, "cross-entropy\nof the label, at T = 1", GREEN)
+    sheet.arrow((20, 17), (23, 17), (23, 9.5), (41, 9.5))
+    sheet.arrow((20, 6), (41, 6))
+    sheet.arrow((73, 26.5), (80, 26.5), (80, 20), text="× T² × alpha", at=(3.2, 1.7), color="#00684c")
+    sheet.arrow((61, 8), (80, 8), (80, 14), text="× (1 − alpha)", at=(0, 1.4), color="#00684c")
+    sheet.box(74.5, 14, 11, 6, "+", BLACK, size=14)
+    sheet.arrow((85.5, 17), (89, 17))
+    sheet.text(93, 17, "loss", size=13, weight="bold")
+    return sheet
+
+
+@styled
+def bank() -> Sheet:
+    """Notebook 10: a teacher on one machine, a student on another, and the file between them."""
+    sheet = Sheet(98, 34)
+    for x, title in ((2, "a machine with the teacher"), (68, "a machine with the student")):
+        place = dict(facecolor="#f7f7f7", edgecolor="#9a9a9a", linestyle="--", linewidth=1.2)
+        sheet.ax.add_patch(FancyBboxPatch((x, 3), 28, 25, "round,pad=0,rounding_size=1.2", **place))
+        sheet.text(x + 14, 30.3, title, size=11.5, weight="bold")
+    sheet.box(4.5, 17, 23, 8.5, "teacher\nasked once, in any framework", BLUE)
+    sheet.box(4.5, 5.5, 23, 6, "pictures", BLACK)
+    sheet.arrow((16, 11.5), (16, 17))
+    sheet.box(70.5, 17, 23, 8.5, "student\nno teacher is needed here", ORANGE)
+    sheet.box(70.5, 5.5, 23, 6, "the same pictures", BLACK)
+    sheet.arrow((82, 11.5), (82, 17))
+    inside = ("logits of every picture", "the pictures’ places", "names of the classes", "fingerprint of the pictures")
+    sheet.box(37, 8, 24, 20, "\n".join(["the bank, a file", *inside, "who made it"]), GREEN)
+    sheet.arrow((30, 21), (37, 21))
+    sheet.arrow((61, 21), (68, 21))
+    sheet.text(49, 4.5, "other pictures than those of the fingerprint\nare refused, with the reason", size=10)
+    return sheet
+
+
+@styled
+def edge() -> Sheet:
+    """Notebook 14: who answers, what goes over the link, and what happens when nothing comes back."""
+    sheet = Sheet(98, 36)
+    sheet.picture(2.5, 17, 7)
+    sheet.text(6, 15.3, "a picture")
+    sheet.box(14, 15, 18, 11, "student\non the device\nanswer and confidence", ORANGE)
+    sheet.arrow((9.8, 20.5), (14, 20.5))
+    sheet.box(39, 15.5, 13, 10, "sure\nenough?", BLACK)
+    sheet.arrow((32, 20.5), (39, 20.5))
+    sheet.box(55, 3, 24, 6.5, "the student’s answer", GREEN)
+    sheet.arrow((45.5, 15.5), (45.5, 6.2), (55, 6.2), text="yes", at=(-2.4, 0))
+    sheet.box(78.5, 15, 17, 11, "teacher\nin the cloud\nqueue and batches", BLUE)
+    sheet.arrow((52, 22.5), (78.5, 22.5), text="no: the link, narrow and late", at=(0, 1.6))
+    sheet.arrow((78.5, 18), (67, 18), (67, 9.5), color="#404040", dashed=True)
+    sheet.text(66, 12.6, "nothing by the deadline:\nthe student’s answer counts", ha="right", size=10, color="#404040")
+    sheet.arrow((87, 26), (87, 30.5), (79, 30.5))
+    sheet.box(55, 27.5, 24, 6, "the teacher’s answer", GREEN)
+    return sheet
+
+
+@styled
+def sharing() -> Sheet:
+    """Notebook 15: one pile of pictures, three unequal devices, four ways of making queues."""
+    sheet = Sheet(98, 42)
+    sheet.text(34, 39, "queues of chunks", size=11, weight="bold")
+    sheet.box(3, 19, 11, 10, "pictures\ncut into\nchunks", BLACK)
+    for y, device, speed in ((31, 1, 4), (21, 2, 2), (11, 3, 1)):
+        sheet.arrow((14, 24), (17.5, 24), (17.5, y + 3), (23, y + 3))
+        for i in range(8):  # the last one is taken next
+            fill = BLUE if i < 2 * speed else "white"
+            place = dict(facecolor=fill, edgecolor=BLUE, linewidth=1)
+            sheet.ax.add_patch(Rectangle((40.2 - 2.2 * i, y + 1.4), 1.8, 3.2, **place))
+        sheet.arrow((43, y + 3), (48, y + 3))
+        unit = "picture" if speed == 1 else "pictures"
+        sheet.box(48, y, 20, 6, f"device {device}\n{speed} {unit} a second", ORANGE)
+        sheet.arrow((68, y + 3), (75, y + 3))
+    sheet.arrow((25.7, 25.6), (25.7, 32.4), color="#b04a8a", dashed=True)
+    steal = "stealing: an idle device takes\na chunk from the longest queue"
+    sheet.text(27, 29, steal, ha="left", size=9.5, color="#b04a8a")
+    sheet.box(75, 11, 19, 26, "logits\nall are there when\nthe last device is done:\nthe makespan", GREEN)
+    ways = "even: equal queues  ·  in proportion: by speed  ·  shared queue: one for all  ·  work stealing"
+    sheet.text(49, 5, ways, size=10.5)
+    return sheet
+
+
+@styled
+def quantisation() -> Sheet:
+    """Notebook 13: rounding a trained student, and training a student that rounds."""
+    sheet = Sheet(98, 36)
+    sheet.text(3, 33, "after training", ha="left", size=12, weight="bold")
+    sheet.box(3, 22, 20, 8, "train in float\nlabels or soft targets", ORANGE)
+    sheet.box(30, 22, 21, 8, "look at pictures\nranges of the values", BLACK)
+    sheet.box(58, 22, 17, 8, "round\nto 8 bits or fewer", PINK)
+    sheet.box(82, 22, 13, 8, "integers", GREEN)
+    for a, b in ((23, 30), (51, 58), (75, 82)):
+        sheet.arrow((a, 26), (b, 26))
+    sheet.text(3, 17, "during training", ha="left", size=12, weight="bold")
+    sheet.box(3, 4, 20, 9, "start from\nthe float student", ORANGE)
+    sheet.box(30, 4, 21, 9, "compute coarsely\nrounded weights and\nvalues, as the device will", PINK)
+    sheet.box(58, 4, 17, 9, "loss\nlabels, or a teacher’s\nsoft targets", BLUE)
+    sheet.box(82, 4, 13, 9, "integers", GREEN)
+    for a, b in ((23, 30), (51, 58)):
+        sheet.arrow((a, 7.5), (b, 7.5))
+    sheet.arrow((75, 7.5), (82, 7.5))
+    sheet.arrow((66, 13), (66, 16), (40, 16), (40, 13), color="#b04a8a")
+    sheet.text(53, 17.8, "the gradient passes the rounding straight through", color="#b04a8a")
+    return sheet
+
+
+@styled
+def workbook() -> Sheet:
+    """README: the lesson, the labs that hang on it, and what stands below."""
+    sheet = Sheet(104, 46)
+    lesson = ("start here", "train a\nteacher", "soft\ntargets", "distil a\nstudent", "CPU or\nGPU?", "your own\ntask")
+    sheet.text(3, 42.8, "the lesson, in this order", ha="left", size=12, weight="bold", color=BLUE)
+    for i, text in enumerate(lesson):
+        sheet.box(3 + 17 * i, 31, 13, 9, f"{i:02}\n{text}", BLUE)
+        if i:
+            sheet.arrow((3 + 17 * i - 4, 35.5), (3 + 17 * i, 35.5))
+    sheet.text(3, 27.2, "the labs, each by itself", ha="left", size=12, weight="bold", color="#a84900")
+    labs = ("the bank:\nno teacher\nin the loop", "the map of\nalpha and T", "ONNX, int8,\nOpenVINO, …")
+    labs += ("8 bits and\nfewer", "cloud and\nedge", "sharing\nthe work", "TPU, FPGA,\nbare C")
+    for i, text in enumerate(labs):
+        sheet.box(3 + 14.2 * i, 14, 12.8, 11, f"{10 + i}\n{text}", ORANGE)
+    sheet.box(3, 3, 47.5, 7.5, "kdlab: the method\nlosses, models, devices, banks, training, latency", GREEN)
+    sheet.box(53.5, 3, 47.5, 7.5, "workbook: what the pages need\npanels, runtimes, exercises, drawings", PINK)
+    return sheet
+
+
+DRAWINGS = (distillation, loss, bank, edge, sharing, quantisation, workbook)
+
+
+def write(root: Path) -> list[Path]:
+    """Writes every drawing below the repository's root, the same bytes each time, and returns the files."""
+    files = []
+    for draw in DRAWINGS:
+        folder = root / (".github" if draw is workbook else "notebooks/drawings")
+        with matplotlib.rc_context({"svg.hashsalt": draw.__name__}):
+            draw().figure.savefig(file := folder / f"{draw.__name__}.svg", metadata={"Date": None, "Creator": None})
+        files.append(file)
+    return files
+
+
+if __name__ == "__main__":
+    print(*write(Path(__file__).parents[2]), sep="\n")
