@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from workbook.plots import general
 from workbook.plots.base import CLEAR, COLORS, LETTERS, LINES, MARKERS, blank, plain_ticks, styled
@@ -62,6 +63,7 @@ def _signed(ax: Axes, text: str, at: tuple[float, float], by: tuple[float, float
 
 def _named_rows(ax: Axes, names: Iterable[str]) -> None:
     names = list(names)
+    ax.xaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10], integer=True))
     ax.set_yticks(range(len(names)), names)
     ax.set_ylim(len(names) - 0.45, -0.65)
     ax.grid(axis="y", visible=False)
@@ -143,7 +145,8 @@ def students(rows: Mapping[str, Pair], *, title: str, xlabel: str) -> Figure:
         told = [name if first else None for name in ("students alone", "the same seeds, distilled", "their teacher")]
         hollow = dict(color=COLORS[1], marker="o", markerfacecolor="white", label=told[0])
         ax.plot(pair.alone, [i + 0.1] * n, **hollow, **shared)
-        ax.plot(pair.distilled, [i - 0.1] * n, color=COLORS[0], marker="s", label=told[1], **shared)
+        filled = dict(color=COLORS[0], marker="s", markeredgecolor="white", label=told[1])
+        ax.plot(pair.distilled, [i - 0.1] * n, **filled, **shared)
         ax.plot([pair.teacher], [i], color="black", marker="|", label=told[2], **shared | dict(markersize=20))
         mean, low, high, *_ = pair.gain
         gain = f"{mean:+.1f} [{low:+.1f}, {high:+.1f}]".replace("-", "−")
