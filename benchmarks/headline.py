@@ -15,7 +15,7 @@ import time
 from provenance import ROOT, write
 
 FIRST, SEEDS, MISSING_SEEDS = 20, 10, 3
-PANELS = ("panels.", "run.wait")
+PANELS = ("panels.", "run.wait")  # but a reader's prediction is asked: nobody answers, and the cells after it go on
 
 
 def lesson(seeds: int, notebook: str = "03_distil_a_student", **parameters) -> dict:
@@ -25,7 +25,8 @@ def lesson(seeds: int, notebook: str = "03_distil_a_student", **parameters) -> d
     for cell in cells:
         source = "".join(cell["source"])
         tags = cell["metadata"].get("tags", [])
-        if cell["cell_type"] != "code" or any(word in source for word in PANELS) or "recorded" in tags:
+        live = any(word in source.replace("panels.prediction(", "") for word in PANELS)
+        if cell["cell_type"] != "code" or live or "recorded" in tags:
             continue
         lines = [line for line in source.splitlines() if not line.startswith("%")]
         with contextlib.redirect_stdout(io.StringIO()):

@@ -18,16 +18,6 @@ def flat_features(size, channels, poolings):
     return channels * (size // 2**poolings) ** 2
 
 
-def spread_evenly(p, labels):
-    right = p.gather(1, labels[:, None])
-    return ((1 - right) / (p.shape[1] - 1)).repeat(1, p.shape[1]).scatter(1, labels[:, None], right)
-
-
-def spread_in_place(p, labels):
-    p.copy_(spread_evenly(p, labels))
-    return p
-
-
 def with_the_first(call, runs, clock):
     durations = []
     for _ in range(runs + 1):
@@ -68,21 +58,11 @@ def kl(student, teacher, t, **options):
     return F.kl_div((student / t).log_softmax(1), (teacher / t).softmax(1), **{"reduction": "batchmean", **options})
 
 
-def swapped_alpha(s, t, y, alpha, temperature):
-    return losses.distillation_loss(s, t, y, 1 - alpha, temperature)
-
-
-def nine_for_t2(s, t, y, alpha, temperature):
-    return alpha * 9 * losses.soft_loss(s, t, temperature) / temperature**2 + (1 - alpha) * F.cross_entropy(s, y)
-
-
 RIGHT = [
     (check.one_hot, one_hot),
     (check.flat_features, flat_features),
     (check.soft_targets, losses.soft_targets),
     (check.soft_loss, losses.soft_loss),
-    (check.distillation_loss, losses.distillation_loss),
-    (check.spread_evenly, spread_evenly),
     (check.median_ms, median_ms),
     (check.crossover, first_win),
     (check.verdict, lambda low, high: "gain" if low > 0 else "loss" if high < 0 else "not shown"),
@@ -106,11 +86,6 @@ WRONG = [
     (check.soft_loss, lambda s, t, T: (T + 2) * kl(s, t, T), "at T = 3 T² · KL should be"),
     (check.soft_loss, lambda s, t, T: 4 * kl(s, t, T), "at T = 3 T² · KL should be"),
     (check.soft_loss, lambda s, t, T: 4 * kl(s, t, 2), "at T = 3 T² · KL should be"),
-    (check.distillation_loss, swapped_alpha, "alpha weighs the soft"),
-    (check.distillation_loss, nine_for_t2, "it must be T²"),
-    (check.spread_evenly, lambda p, y: p, "the same share"),
-    (check.spread_evenly, lambda p, y: torch.full_like(p, 0.2), "own probability must stay"),
-    (check.spread_evenly, spread_in_place, "work on a copy"),
     (check.median_ms, mean_ms, "take the median"),
     (check.median_ms, lambda call, runs, clock: median_ms(call, runs, clock) / 1000, "multiply by 1000"),
     (check.median_ms, with_the_first, "leave the warm-up out"),

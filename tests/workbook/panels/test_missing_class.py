@@ -85,7 +85,7 @@ def test_it_opens_on_a_finished_run_of_the_calling_thread(training, figures):
 
 def test_its_output_holds_the_picture_and_a_text_that_does_not_vary(panel):
     bundle, _ = panel._repr_mimebundle_()
-    assert base64.b64decode(bundle["image/png"]) == bytes(panel.picture.value)
+    assert base64.b64decode(bundle["image/png"]) == base.png(panel.figure(), 72)
     assert bundle["text/plain"] == "a panel with missing, temperature"
 
 
