@@ -113,12 +113,12 @@ def draw(peaks: Peaks, groups: Mapping[str, Iterable[tuple[float, float, str]]],
     points = [entry for entries in groups.values() for entry in entries]
     everything = [x for x, _, _ in points] + [peaks.gflops / peaks.memory]
     low, high = min(everything) / 3, max(everything) * 4
-    figure, ax = plots.blank(title, "operations per byte moved", "GFLOP/s", size=(9, 5.2), dpi=72)
+    figure, ax = plots.blank(title, "operations per byte moved", "GFLOP/s", size=(8.6, 4.8), dpi=72)
     across = np.geomspace(low, high, 200)
     for name, cached, line in (("cache", True, "--"), ("memory", False, "-")):
         speed = f"{peaks.cache if cached else peaks.memory:.0f} GB/s"
         heights = [peaks.roof(x, cached=cached) for x in across]
-        ax.plot(across, heights, line, color="black", label=f"the roof, bytes from {name}: {speed}")
+        ax.plot(across, heights, line, color="black", label=f"roof, bytes from {name}: {speed}")
     ax.annotate(f"{peaks.gflops:.0f} GFLOP/s", (high, peaks.gflops), (-4, 6), textcoords="offset points", ha="right")
     for i, (name, entries) in enumerate(groups.items()):
         style = dict(color=plots.COLORS[i % 7], marker=plots.MARKERS[i % 7], linestyle="none", markersize=9)
