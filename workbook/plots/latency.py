@@ -24,7 +24,8 @@ def beside(ax: Axes, entries: Iterable[tuple[float, float, str]], *, size: float
     entries = list(entries)
     ax.figure.draw_without_rendering()  # settles the layout, so that places on the page are known
     dots = [Bbox.from_bounds(x - 6, y - 6, 12, 12) for x, y in ax.transData.transform([e[:2] for e in entries])]
-    taken, inside = dots + [part for line in ax.lines for part in _along(ax, line)], ax.get_window_extent()
+    taken, inside = dots + [text.get_window_extent() for text in ax.texts], ax.get_window_extent()
+    taken += [part for line in ax.lines for part in _along(ax, line)]
     for x, y, name in entries:
         tried = []
         for cost, (dx, dy, side) in enumerate(_PLACES):
@@ -78,7 +79,7 @@ def speeds(milliseconds: Mapping[str, Times], gflops: Mapping[str, Times]) -> Fi
 @styled
 def sizes(networks: Mapping[str, tuple[float, float, float]]) -> Figure:
     """Networks, name → (parameters, multiply-adds, milliseconds), over the one and over the other."""
-    figure, axes = _panels(2, height=4.2)
+    figure, axes = _panels(2, height=3.8)
     axes[0].set_ylabel("milliseconds for one picture")
     for i, (ax, what) in enumerate(zip(axes, ("parameters", "multiply-adds"), strict=True)):
         points = [(values[i], values[2], name) for name, values in networks.items()]
@@ -172,7 +173,7 @@ def _each(times: Mapping[str, Times]) -> dict[str, dict[int, float]]:
 
 
 def _panels(count: int, *, height: float, sharey: bool = True) -> tuple[Figure, Sequence[Axes]]:
-    figure = Figure(figsize=(9, height), dpi=72, layout="constrained")
+    figure = Figure(figsize=(8.6, height), dpi=70, layout="constrained")
     axes = figure.subplots(1, count, sharey=sharey, squeeze=False)[0]
     for ax in axes:
         ax.tick_params(labelsize=12)
