@@ -113,7 +113,7 @@ def draw(peaks: Peaks, groups: Mapping[str, Iterable[tuple[float, float, str]]],
     points = [entry for entries in groups.values() for entry in entries]
     everything = [x for x, _, _ in points] + [peaks.gflops / peaks.memory]
     low, high = min(everything) / 3, max(everything) * 4
-    figure, ax = plots.blank(title, "operations per byte moved", "GFLOP/s", size=(8.6, 4.6), dpi=70)
+    figure, ax = plots.blank(title, "operations per byte moved", "GFLOP/s", size=(8, 4.4), dpi=68)
     across = np.geomspace(low, high, 200)
     for name, cached, line in (("cache", True, "--"), ("memory", False, "-")):
         speed = f"{peaks.cache if cached else peaks.memory:.0f} GB/s"
