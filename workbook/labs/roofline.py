@@ -1,6 +1,6 @@
 """The roofline: how fast this machine multiplies and copies at best, and how near to that a model comes.
 
-The timings of models are kdlab.latency's; here are only the peaks, the bytes that a model moves, and the figure.
+The timings of models are kdlab.latency's; here are the peaks, what a model moves and starts, and the figure.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,6 +17,7 @@ from torch.utils._pytree import tree_leaves
 
 from kdlab.latency import eager, measure
 from workbook import plots
+from workbook.plots.latency import beside
 
 
 @dataclass(frozen=True)
@@ -66,19 +67,34 @@ def traffic(model: nn.Module, shape: tuple[int, int, int], batch: int) -> int:
         shape: (channels, height, width) of one image.
         batch: images per call, >= 1.
     """
+    return _counted(model, shape, batch).moved
+
+
+def launches(model: nn.Module, shape: tuple[int, int, int]) -> int:
+    """How many operations eager torch starts in one forward pass, views left out: one kernel or more on a GPU each.
+
+    Args:
+        model: stays as it was; its eval mode is counted.
+        shape: (channels, height, width) of one image.
+    """
+    return _counted(model, shape, 1).started
+
+
+def _counted(model: nn.Module, shape: tuple[int, int, int], batch: int) -> "_Counter":
     images = torch.zeros(batch, *shape)
     call = eager(model, images)
     with torch.no_grad(), _Counter() as counter:
         call(images)
-    return counter.moved
+    return counter
 
 
 class _Counter(TorchDispatchMode):
-    moved = 0
+    moved = started = 0
 
     def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
         result = operation(*args, **(kwargs or {}))
         if not operation.is_view:
+            self.started += 1
             self.moved += sum(leaf.nbytes for leaf in tree_leaves((args, kwargs, result)) if torch.is_tensor(leaf))
         return result
 
@@ -94,24 +110,23 @@ def draw(peaks: Peaks, groups: Mapping[str, Iterable[tuple[float, float, str]]],
     Source: Williams, Waterman, Patterson 2009, doi:10.1145/1498765.1498785.
     """
     groups = {name: list(entries) for name, entries in groups.items()}
-    everything = [x for entries in groups.values() for x, _, _ in entries] + [peaks.gflops / peaks.memory]
-    low, high = min(everything) / 2, max(everything) * 4
-    figure, ax = plots.blank(title, "operations per byte moved", "GFLOP/s", size=(8, 4.8), dpi=80)
+    points = [entry for entries in groups.values() for entry in entries]
+    everything = [x for x, _, _ in points] + [peaks.gflops / peaks.memory]
+    low, high = min(everything) / 3, max(everything) * 4
+    figure, ax = plots.blank(title, "operations per byte moved", "GFLOP/s", size=(8, 4.4), dpi=68)
     across = np.geomspace(low, high, 200)
     for name, cached, line in (("cache", True, "--"), ("memory", False, "-")):
         speed = f"{peaks.cache if cached else peaks.memory:.0f} GB/s"
         heights = [peaks.roof(x, cached=cached) for x in across]
-        ax.plot(across, heights, line, color="black", label=f"the roof, bytes from {name}: {speed}")
+        ax.plot(across, heights, line, color="black", label=f"roof, bytes from {name}: {speed}")
     ax.annotate(f"{peaks.gflops:.0f} GFLOP/s", (high, peaks.gflops), (-4, 6), textcoords="offset points", ha="right")
     for i, (name, entries) in enumerate(groups.items()):
         style = dict(color=plots.COLORS[i % 7], marker=plots.MARKERS[i % 7], linestyle="none", markersize=9)
         ax.plot([x for x, _, _ in entries], [y for _, y, _ in entries], label=name, **style)
-        for x, y, text in entries:  # below and above by turns, so that two ways to run one model do not collide
-            where = dict(xytext=(0, 8 if i % 2 else -17), textcoords="offset points", ha="center")
-            ax.annotate(text, (x, y), fontsize=10, bbox=plots.CLEAR, **where)
     ax.margins(y=0.12)
-    ax.set(xscale="log", yscale="log")
+    ax.set(xscale="log", yscale="log", xlim=(low, high))
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     figure.legend(loc="outside lower center", ncols=2)
+    beside(ax, points)
     return figure

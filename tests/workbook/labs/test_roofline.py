@@ -1,7 +1,10 @@
 """The roofline: bytes are counted as they can be by hand, and the roof is where its definition puts it."""
 
+import itertools
+
 import pytest
 import torch
+from matplotlib.text import Text
 from torch import nn
 
 from kdlab import models
@@ -65,3 +68,22 @@ def test_the_figure_shows_every_point_under_its_name_and_the_roof():
         assert y.max() == 80.0 and y[0] == pytest.approx(slope * x[0])
     assert "10 GB/s" in memory.get_label() and "40 GB/s" in cache.get_label()
     assert {"a", "b", "c", "80 GFLOP/s"} <= {text.get_text() for text in ax.texts}
+
+
+def test_the_figures_names_cover_neither_each_other_nor_a_roof():
+    near = [(1.0, 10.0, "on the slope"), (1.3, 9.0, "beside it")]
+    groups = {"batch 1": near, "batch 64": [(20.0, 70.0, "near the top")]}
+    figure = roofline.draw(Peaks(80.0, 10.0, 40.0), groups, title="t")
+    figure.draw_without_rendering()
+    (ax,) = figure.axes
+    _, *names = [Text.get_window_extent(text) for text in ax.texts]  # without a line to the point
+    assert not any(a.overlaps(b) for a, b in itertools.combinations(names, 2))
+    for roof in ax.lines[:2]:
+        path = roof.get_transform().transform(roof.get_xydata())
+        assert not any(box.contains(*place) for box in names for place in path)
+
+
+def test_launches_are_operations_without_views():
+    assert roofline.launches(nn.Sequential(nn.Flatten(), nn.Linear(192, 5), nn.ReLU()), (3, 8, 8)) == 2
+    pair = (models.build(f"tutorial-{role}", (3, 32, 32), 10) for role in ("teacher", "student"))
+    assert [roofline.launches(model, (3, 32, 32)) for model in pair] == [13, 9]

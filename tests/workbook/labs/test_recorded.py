@@ -1,0 +1,54 @@
+"""Records of other machines: none, one and several are read; a damaged one says which it is."""
+
+import json
+
+import pytest
+
+from workbook.labs.recorded import latencies
+
+PAIR = {"tutorial-teacher": "teacher", "tutorial-student": "student"}
+
+
+def write(folder, name, machine, **latency):
+    record = {"provenance": {"machine": machine, "date": "made up for a test"}} | latency
+    (folder / name).write_text(json.dumps(record))
+
+
+def measured(*batches):
+    return {"latency_ms": {name: {"eager": {str(n): n / 2 for n in batches}} for name in (*PAIR, "resnet50")}}
+
+
+def test_no_record_and_no_folder_are_no_latencies(tmp_path):
+    assert latencies(tmp_path, PAIR) == latencies(tmp_path / "gone", PAIR) == {}
+
+
+def test_a_record_gives_batches_and_milliseconds_under_the_names_used_here(tmp_path):
+    write(tmp_path, "gpu-a.json", "GPU A", **measured(1, 64))
+    write(tmp_path, "cpu-a.json", "CPU A", **measured(1))
+    assert latencies(tmp_path, PAIR) == {"GPU A: recorded": dict.fromkeys(PAIR.values(), {1: 0.5, 64: 32.0})}
+    assert list(latencies(tmp_path, PAIR, kind="cpu")) == ["CPU A: recorded"]
+    assert latencies(tmp_path, PAIR, variant="compile") == {}
+
+
+def test_several_records_keep_their_names_apart_and_one_that_was_stopped_early_is_left_out(tmp_path):
+    for name, machine in (("a", "GPU A"), ("b", "GPU B"), ("c", "GPU A")):
+        write(tmp_path, f"gpu-{name}.json", machine, **measured(1))
+    write(tmp_path, "gpu-d.json", "GPU D", launch_overhead_us=5)
+    assert list(latencies(tmp_path, PAIR)) == ["GPU A: recorded", "GPU B: recorded", "GPU A: recorded (gpu-c)"]
+
+
+def test_a_record_with_one_of_the_two_networks_gives_that_one(tmp_path):
+    found = measured(4)
+    del found["latency_ms"]["tutorial-teacher"]
+    write(tmp_path, "gpu-a.json", "GPU A", **found)
+    assert latencies(tmp_path, PAIR) == {"GPU A: recorded": {"student": {4: 2.0}}}
+
+
+NO_LATENCIES = '{"provenance": {"machine": "x"}, "latency_ms": 3}'
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"provenance": {}}', NO_LATENCIES])
+def test_a_damaged_record_is_named(tmp_path, text):
+    (tmp_path / "gpu-a.json").write_text(text)
+    with pytest.raises(ValueError, match="gpu-a.json is not a record"):
+        latencies(tmp_path, PAIR)
