@@ -15,6 +15,7 @@ from workbook import run as workbook
 
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 MACHINE = re.compile(r"(?<![\w.])/(?:work|root|home|Users|tmp)/|[A-Z]:\\Users")
+RESULT = re.compile(r"^(?!<Figure).*(It is|True|False|\d\.\d|\d ?%)")  # in the first line of what a cell shows
 LINK = re.compile(r"\]\(([^)\s]+)\)|(?:href|src)=[\"']([^\"']+)[\"']")
 
 
@@ -96,7 +97,7 @@ def prediction(nb, path):
             asked = asked or questions > before
         elif asked and cell.outputs and "panels.prediction(" not in cell.source and not hidden(cell):
             return f"the answer in cell {number} must wait: its metadata needs jupyter.outputs_hidden"
-        elif asked and hidden(cell) and re.search(r"It is|True|False|\d\.\d|%", text(cell).lstrip("\n").split("\n")[0]):
+        elif asked and hidden(cell) and re.search(RESULT, text(cell).lstrip("\n").split("\n")[0]):
             return f"JupyterLab shows the first line of what cell {number} hides, so it must be a heading, no result"
     if not questions:
         return "the reader must be asked to predict something"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from workbook.exercises import lesson as check
+from workbook.exercises import lesson04 as check
 
 
 def planner(pick=min, *, wait=True, up=True, fit=True, share=False):
