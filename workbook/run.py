@@ -118,10 +118,10 @@ def refresh(notebook: Path) -> None:
 
 
 def _small(png: str) -> str:
-    """The same picture with 96 colours: a third of the bytes, and no difference that shows in a figure."""
+    """The same picture with 64 colours: a third of the bytes, and no difference that shows in a figure."""
     reduced = io.BytesIO()
     picture = Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB")
-    picture.quantize(96, dither=Image.Dither.NONE).save(reduced, "png", optimize=True)
+    picture.quantize(64, dither=Image.Dither.NONE).save(reduced, "png", optimize=True)
     return base64.b64encode(reduced.getvalue()).decode()
 
 

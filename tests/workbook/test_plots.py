@@ -55,6 +55,11 @@ def test_points_name_themselves_and_the_level_they_are_compared_with():
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["alone", "g"]
 
 
+def test_a_gain_is_in_brackets_where_its_interval_holds_zero_and_a_dash_where_nothing_differs():
+    said = [plots.signed(*gain) for gain in ((9.6, 5, 14.2), (-1, -3, 1), (0, 0, 0))]
+    assert said == ["+9.6\n±4.6", "(−1.0\n±2.0)", "–"]
+
+
 def test_the_matrix_writes_percents_and_leaves_small_ones_out():
     ax = plots.matrix(torch.tensor([[0.99, 0.01], [0.4, 0.6]]), "ab", "cd", **LABELS).axes[0]
     assert [text.get_text() for text in ax.texts] == ["99", "40", "60"]
@@ -80,6 +85,6 @@ def test_pyplot_is_never_imported():
 def test_the_matrix_of_gains_writes_intervals_and_brackets_those_that_hold_zero():
     gains = torch.tensor([[[5.0, 3.0, 7.0], [1.0, -1.0, 3.0]], [[-2.0, -2.5, -1.5], [0.0, 0.0, 0.0]]])
     ax = plots.matrix(gains, "ab", "cd", **LABELS).axes[0]
-    assert [text.get_text() for text in ax.texts] == ["+5.0\n±2.0", "(+1.0\n±2.0)", "−2.0\n±0.5", "(+0.0\n±0.0)"]
+    assert [text.get_text() for text in ax.texts] == ["+5.0\n±2.0", "(+1.0\n±2.0)", "−2.0\n±0.5", "–"]
     (picture,) = ax.images
     assert picture.get_clim() == (-2, 5) and ax.texts[0].get_color() == "white" and ax.texts[2].get_color() == "black"

@@ -27,7 +27,7 @@ def test_a_model_that_is_as_often_right_as_it_says_lies_on_the_diagonal():
     ax = calibration.reliability({"honest": (logits, labels)}, title="t").axes[0]
     (line,) = ax.lines[1:]
     assert list(line.get_xdata()) == pytest.approx([0.75]) and list(line.get_ydata()) == pytest.approx([0.75])
-    assert ax.get_legend().get_texts()[0].get_text() == "honest: error 0.000"
+    assert ax.get_legend().get_texts()[1].get_text() == "honest: error 0.000"
 
 
 def test_each_model_has_its_own_look_and_bars_that_sum_to_all_its_answers(answers):

@@ -8,7 +8,7 @@ from workbook.plots import maps
 def test_the_map_names_its_cells_and_brackets_what_is_not_shown():
     values = torch.tensor([[[0.0, 0.0, 0.0], [5.0, 3.0, 7.0]]])
     (ax,) = maps.gains(values, [0.25], [1, 16], title="t").axes
-    assert [text.get_text() for text in ax.texts] == ["(+0.0\n±0.0)", "+5.0\n±2.0"]
+    assert [text.get_text() for text in ax.texts] == ["–", "+5.0\n±2.0"]
     assert [label.get_text() for label in (*ax.get_yticklabels(), *ax.get_xticklabels())] == ["0.25", "1", "16"]
     assert (ax.get_ylabel(), ax.get_xlabel()) == ("alpha", "temperature T")
 

@@ -17,7 +17,7 @@ def test_bars_stand_side_by_side_with_their_figures_and_ticks():
     assert [bool(bar.get_hatch()) for bar in left.patches] == [False, True]
     assert texts(right) == ["1,234 | 26", "20 | 6.5"]
     assert [line.get_xdata()[0] for line in right.lines if len(line.get_xdata())] == [26.0, 6.5]
-    assert (left.get_title(loc="left"), right.get_title(loc="left")) == ("test error, %", "kB | weights")
+    assert (left.get_title(loc="left"), right.get_title(loc="left")) == ("test error, %", "kB | weights, log scale")
     assert (left.get_xscale(), right.get_xscale()) == ("linear", "log")
 
 

@@ -42,7 +42,7 @@ def fake_quantize(answer: Callable) -> None:  # 13, exercise 1
 
 
 @checks("truly smaller, and the same answers as the large pair with those channels at zero")
-def without_channels(answer: Callable) -> None:  # 13, exercise 2
+def without_channels(answer: Callable) -> None:  # 13, exercise 3
     """The answer maps two Conv2d (a ReLU between them) and the channels to keep to two smaller Conv2d."""
     first, second = nn.Conv2d(3, 6, 3, padding=1), nn.Conv2d(6, 4, 3, stride=2)
     before = [p.clone() for p in (*first.parameters(), *second.parameters())]

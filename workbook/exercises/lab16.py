@@ -33,7 +33,7 @@ def int8_per_row(answer: Callable) -> None:  # 16, exercise 1
 
 
 @checks("cut off downwards, wrapped around at the ends, the same again when applied twice")
-def fixed_point(answer: Callable) -> None:  # 16, exercise 2
+def fixed_point(answer: Callable) -> None:  # 16, exercise 3
     """The answer maps numbers (n,), width and integer bits to what ap_fixed<width, integer> stores, as floats."""
     for width, integer in [(8, 4), (6, 2), (16, 6), (5, 5)]:
         name, step, half = f"<{width},{integer}>", 2.0 ** (integer - width), 2.0 ** (integer - 1)
@@ -53,7 +53,7 @@ def fixed_point(answer: Callable) -> None:  # 16, exercise 2
 
 
 @checks("it fits into 1,000 bytes of flash and reads nine digits of ten, with its weights in int8")
-def kilobyte(answer: Callable) -> None:  # 16, exercise 3, open
+def kilobyte(answer: Callable) -> None:  # 16, exercise 2, open
     """The answer maps the digits to a trained network: float (n, 1, 8, 8), normalized, to logits (n, 10)."""
     digits = data.load("digits", seed=0)
     student = answer(digits)

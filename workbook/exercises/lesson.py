@@ -64,6 +64,9 @@ def soft_loss(answer: Callable) -> None:  # 02, exercise 2
         expect(abs(value - t**2 * right / 5) > 1e-4, hint)
         expect(abs(value - t**2 * reverse) > 1e-4, "student and teacher are swapped: F.kl_div(student, teacher)")
         expect(abs(value - t**2 * right) < 1e-3, f"at T = {t:g} T² · KL should be {t**2 * right:.3f}, got {value:.3f}")
+    far = torch.tensor([[0.0, 400.0]]), torch.tensor([[400.0, 0.0]])
+    hint = "logits that lie far apart give nan: take log_softmax, not the logarithm of a softmax"
+    expect(abs(float(answer(*far, 1.0)) - 400) < 1e-3, hint)
 
 
 @checks("warm-up left out, the median of the rest, in milliseconds")

@@ -39,18 +39,17 @@ def reliability(models: Mapping[str, Answers], *, title: str, bins: int = 10) ->
     """
     figure = Figure(figsize=(6.4, 5.6), layout="constrained")
     top, below = figure.subplots(2, 1, sharex=True, height_ratios=[3.4, 1])
-    top.plot([0, 1], [0, 1], color="#666666", linewidth=1, linestyle=":")
-    top.annotate("as sure as right", (0.1, 0.1), (4, -13), textcoords="offset points", fontsize=11, color="#555555")
+    top.plot([0, 1], [0, 1], color="#666666", linewidth=1, linestyle=":", label="as sure as right")
     width = 0.9 / bins / len(models)
     for i, (name, (logits, labels)) in enumerate(models.items()):
         confidence, accuracy, share = in_bins(logits, labels, bins)
         told = f"{name}: error {calibration_error(logits, labels, bins):.3f}"
         filled, color = share > 0, COLORS[i % 7]
-        style = dict(color=color, marker=MARKERS[i % 7], linestyle=LINES[i % 4], markersize=7)
+        style = dict(color=color, marker=MARKERS[i % 7], linestyle=LINES[i % 4], markersize=7, clip_on=False)
         top.plot(confidence[filled].tolist(), accuracy[filled].tolist(), label=told, **style)
         left = [(b + 0.05) / bins + width * i for b in range(bins)]
         below.bar(left, (100 * share).tolist(), width, align="edge", color=color)
-    top.set(title=title, ylabel="accuracy\nin the bin", xlim=(0, 1), ylim=(0, 1.02))
+    top.set(title=title, ylabel="accuracy\nin the bin", xlim=(0, 1), ylim=(-0.03, 1.03))
     top.legend(loc="upper left")
     below.set(xlabel="confidence: the probability of the answer given", ylabel="answers\n(%)")
     below.grid(axis="x", visible=False)

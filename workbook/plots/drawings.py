@@ -184,10 +184,10 @@ def sharing() -> Sheet:
     sheet = Sheet(98, 42)
     sheet.text(34, 39, "queues of chunks", size=11, weight="bold")
     sheet.box(3, 19, 11, 10, "pictures\ncut into\nchunks", BLACK)
-    for y, device, speed in ((31, 1, 4), (21, 2, 2), (11, 3, 1)):
+    for y, device, speed, waiting in ((31, 1, 4, 8), (21, 2, 2, 0), (11, 3, 1, 2)):
         sheet.arrow((14, 24), (17.5, 24), (17.5, y + 3), (23, y + 3))
         for i in range(8):  # the last one is taken next
-            fill = BLUE if i < 2 * speed else "white"
+            fill = BLUE if i < waiting else "white"
             place = dict(facecolor=fill, edgecolor=BLUE, linewidth=1)
             sheet.ax.add_patch(Rectangle((40.2 - 2.2 * i, y + 1.4), 1.8, 3.2, **place))
         sheet.arrow((43, y + 3), (48, y + 3))
@@ -195,7 +195,7 @@ def sharing() -> Sheet:
         sheet.box(48, y, 20, 6, f"device {device}\n{speed} {unit} a second", ORANGE)
         sheet.arrow((68, y + 3), (75, y + 3))
     sheet.arrow((25.7, 25.6), (25.7, 32.4), color="#b04a8a", dashed=True)
-    steal = "stealing: an idle device takes\na chunk from the longest queue"
+    steal = "stealing: whoever is idle takes\na chunk from the longest queue"
     sheet.text(27, 29, steal, ha="left", size=9.5, color="#b04a8a")
     sheet.box(75, 11, 19, 26, "logits\nall are there when\nthe last device is done:\nthe makespan", GREEN)
     ways = "even: equal queues  ·  in proportion: by speed  ·  shared queue: one for all  ·  work stealing"
@@ -215,7 +215,7 @@ def quantisation() -> Sheet:
     for a, b in ((23, 30), (51, 58), (75, 82)):
         sheet.arrow((a, 26), (b, 26))
     sheet.text(3, 17, "during training", ha="left", size=12, weight="bold")
-    sheet.box(3, 4, 20, 9, "start from\nthe float student", ORANGE)
+    sheet.box(3, 4, 20, 9, "start from\nfresh weights", ORANGE)
     sheet.box(30, 4, 21, 9, "compute coarsely\nrounded weights and\nvalues, as the device will", PINK)
     sheet.box(58, 4, 17, 9, "loss\nlabels, or a teacher’s\nsoft targets", BLUE)
     sheet.box(82, 4, 13, 9, "integers", GREEN)

@@ -27,7 +27,7 @@ def waiting(rows: Mapping[str, Mapping], *, title: str) -> Figure:
     for i, (key, name) in enumerate({"mean": "mean", "p99": "99th percentile"}.items()):
         style = dict(color=COLORS[i], marker=MARKERS[i], linestyle=LINES[i])
         left.plot(list(rows), [row[key] for row in rows.values()], label=name, **style)
-    left.set(yscale="log", xlabel="the student answers alone from", ylabel="wait for an answer (ms)")
+    left.set(yscale="log", xlabel="threshold: below it the edge asks", ylabel="wait for an answer (ms)")
     plain_ticks(left.yaxis)
     left.legend()
     means, accuracies = ([row[key] for row in rows.values()] for key in ("mean", "accuracy"))

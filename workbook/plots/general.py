@@ -113,7 +113,12 @@ def matrix(
 
 
 def signed(mean: float, low: float, high: float) -> str:
-    """A mean above the half of its interval, as "+9.6" over "±4.6"; in brackets where the interval holds zero."""
+    """A mean above the half of its interval, as "+9.6" over "±4.6"; in brackets where the interval holds zero.
+
+    A dash where there is nothing to compare: all differences are zero.
+    """
+    if mean == low == high == 0:
+        return "–"
     text = f"{mean:+.1f}\n±{(high - low) / 2:.1f}".replace("-", "−")
     return f"({text})" if low <= 0 <= high else text
 

@@ -23,7 +23,7 @@ def beside(ax: Axes, entries: Iterable[tuple[float, float, str]], *, size: float
     """
     entries = list(entries)
     ax.figure.draw_without_rendering()  # settles the layout, so that places on the page are known
-    dots = [Bbox.from_bounds(x - 6, y - 6, 12, 12) for x, y in ax.transData.transform([e[:2] for e in entries])]
+    dots = [Bbox.from_bounds(x - 9, y - 9, 18, 18) for x, y in ax.transData.transform([e[:2] for e in entries])]
     taken, inside = dots + [text.get_window_extent() for text in ax.texts], ax.get_window_extent()
     taken += [part for line in ax.lines for part in _along(ax, line)]
     for x, y, name in entries:

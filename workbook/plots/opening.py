@@ -13,12 +13,12 @@ def contest(accuracy: Mapping[str, float | None], *, title: str) -> Figure:
     """A bar for each network with its share of right answers on it; a dashed place with "?" where it is not yet known.
 
     Args:
-        accuracy: name → share in [0, 1], or None. A name may have several lines.
+        accuracy: name → share in [0, 1], or None: two students, in oranges, and a teacher, in blue, as they are drawn.
         title: a text.
     """
     figure, ax = blank(title, "", "right answers on new digits (%)", size=(8, 3.9), dpi=90)
-    for i, share in enumerate(accuracy.values()):
-        color, place = COLORS[i % 7], dict(ha="center", va="bottom", fontsize=20, fontweight="bold")
+    for i, (share, color) in enumerate(zip(accuracy.values(), (COLORS[4], COLORS[1], COLORS[0]), strict=True)):
+        place = dict(ha="center", va="bottom", fontsize=20, fontweight="bold")
         if share is None:
             ax.bar(i, 100, 0.62, facecolor="none", edgecolor=color, linestyle="--", linewidth=2)
             ax.text(i, 44, "?", **place | {"fontsize": 40}, color=color)
@@ -37,14 +37,14 @@ def answers(picture: Tensor, shares: Mapping[str, Sequence[float]], classes: Seq
     """One large picture, and beside it what is said of it: a column of bars for each name, in percent.
 
     Args:
-        picture: uint8 (1, height, width), drawn smoothly: eight pixels a side are hard to read as squares.
+        picture: uint8 (1, height, width), drawn in its own pixels.
         shares: name → probabilities (classes,); below 0.05 percent a bar has no number.
         classes: their names.
         title: of the picture.
     """
     figure = Figure(figsize=(10, 4.2), dpi=84, layout="constrained")
     shown, *axes = figure.subplots(1, 1 + len(shares), width_ratios=[1.15] + [1] * len(shares))
-    shown.imshow(picture.cpu().squeeze(0).numpy(), cmap="gray_r", interpolation="bicubic")
+    shown.imshow(picture.cpu().squeeze(0).numpy(), cmap="gray_r", interpolation="nearest")
     shown.set(xticks=[], yticks=[])
     shown.set_title(title, fontsize=15)
     shown.grid(False)
@@ -54,7 +54,7 @@ def answers(picture: Tensor, shares: Mapping[str, Sequence[float]], classes: Seq
             range(len(values)),
             [100 * v for v in values],
             0.75,
-            color=COLORS[i % 7],
+            color=COLORS[0],
             hatch=HATCHES[i % 4],
             edgecolor="white",
         )

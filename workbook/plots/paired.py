@@ -96,9 +96,8 @@ def beside(
     """
     figure, ax = blank(title, xlabel, "", size=(9.5, 1.5 + 0.5 * len(live)), dpi=DPI)
     for i, (name, (mean, low, high, *_)) in enumerate(live.items()):
-        now = dict(color="#999999", linewidth=1.5, label="this run" if i == 0 else None)
-        ax.plot([low, high], [i - 0.22] * 2, **now)
-        ax.plot(mean, i - 0.22, "o", color="#999999", markerfacecolor="white", markersize=6)
+        ax.plot([low, high], [i - 0.22] * 2, color="#999999", linewidth=1.5)
+        ax.plot(mean, i - 0.22, "x", color="#999999", markersize=6, markeredgewidth=1.5)
         if name in recorded:
             kept = recorded[name]
             mean, low, high = (kept[key] for key in ("mean", "low", "high"))
@@ -111,10 +110,12 @@ def beside(
             ax.annotate(told, (1.01, i + 0.12), xycoords=ax.get_yaxis_transform(), fontsize=11, va="center")
     ax.axvline(0, color="black", linewidth=1)
     _named_rows(ax, live)
+    ax.plot([], [], "x-", color="#999999", linewidth=1.5, markeredgewidth=1.5, label="this run: 95 %")
     ax.plot([], [], color=GREY, linewidth=4, label=f"{pairs} recorded seeds: 95 %")
-    ax.plot([], [], color=GREY, linewidth=1, label=f"95 % for all {together} intervals together")
+    ax.plot([], [], color=GREY, linewidth=1, label=f"95 % for all {together} together")
+    ax.plot([], [], "o", color=GREY, markerfacecolor="white", markeredgewidth=2, label="hollow: 95 % hold zero")
     if legend:
-        figure.legend(loc="outside lower center", ncols=3, fontsize=11)
+        figure.legend(loc="outside lower center", ncols=2, fontsize=11)
     return figure
 
 
@@ -144,9 +145,10 @@ def students(rows: Mapping[str, Pair], *, title: str, xlabel: str) -> Figure:
         shared = dict(linestyle="none", markersize=8, clip_on=False)
         told = [name if first else None for name in ("students alone", "the same seeds, distilled", "their teacher")]
         hollow = dict(color=COLORS[1], marker="o", markerfacecolor="white", label=told[0])
-        ax.plot(pair.alone, [i + 0.1] * n, **hollow, **shared)
+        apart = [0.07 * (k - (n - 1) / 2) for k in range(n)]  # so that equal students are seen beside each other
+        ax.plot(pair.alone, [i + 0.18 + step for step in apart], **hollow, **shared)
         filled = dict(color=COLORS[0], marker="s", markeredgecolor="white", label=told[1])
-        ax.plot(pair.distilled, [i - 0.1] * n, **filled, **shared)
+        ax.plot(pair.distilled, [i - 0.18 + step for step in apart], **filled, **shared)
         ax.plot([pair.teacher], [i], color="black", marker="|", label=told[2], **shared | dict(markersize=20))
         mean, low, high, *_ = pair.gain
         gain = f"{mean:+.1f} [{low:+.1f}, {high:+.1f}]".replace("-", "−")

@@ -30,8 +30,9 @@ def across(panels: Mapping[str, Mapping[str, tuple]], *, hatched: Iterable[str] 
             style = dict(xytext=(7, 0), textcoords="offset points", va="center", fontsize=11)
             ax.annotate(" | ".join(map(short, (value, *ticks))), (max(value, *ticks, value), place), **style)
         told = f"{title} | {tick}" if any(len(found) > 1 for found in values.values()) else title
-        ax.set_title(told, fontsize=12)
-        ax.set_xscale("linear" if "%" in title else "log")
+        scale = "linear" if "%" in title else "log"
+        ax.set_title(f"{told}, log scale" if scale == "log" else told, fontsize=12)
+        ax.set_xscale(scale)
         ax.set_yticks(range(len(names)), names, fontsize=11)
         ax.margins(x=0.35 if len(panels) > 1 else 0.15)
         ax.minorticks_off()

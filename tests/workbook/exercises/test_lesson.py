@@ -54,6 +54,11 @@ def any_win(batches, a_ms, b_ms):
     return next((n for n, a, b in zip(batches, a_ms, b_ms) if b < a), None)
 
 
+def by_ratio(student, teacher, t):
+    p, q = (teacher / t).softmax(1), (student / t).softmax(1)
+    return t**2 * (p * (p / q).log()).sum(1).mean()
+
+
 def kl(student, teacher, t, **options):
     return F.kl_div((student / t).log_softmax(1), (teacher / t).softmax(1), **{"reduction": "batchmean", **options})
 
@@ -77,6 +82,7 @@ WRONG = [
     (check.soft_targets, lambda z, t: (z / t**2).softmax(1), "at temperature 4"),
     (check.soft_targets, lambda z, t: (z / t).exp() / (z / t).exp().sum(1, keepdim=True), "exp overflows"),
     (check.soft_loss, lambda s, t, T: kl(s, t, T), "T² is missing"),
+    (check.soft_loss, by_ratio, "give nan"),
     (check.soft_loss, lambda s, t, T: T**2 * kl(t, s, T), "swapped"),
     (check.soft_loss, lambda s, t, T: T**2 * kl(s, t, T, reduction="none").mean(), "number of classes"),
     (check.soft_loss, lambda s, t, T: T**2 * kl(s, t, T, reduction="sum"), "divide by the batch"),
