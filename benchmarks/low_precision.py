@@ -73,7 +73,12 @@ def main() -> None:
     bytes_or_units = {
         f"32 units, 4 bits − {few}, float32": summary(shelf["32 units", "4 bits"], shelf[few, "float32"]),
         f"{few}, 8 bits − 32 units, 2 bits": summary(shelf[few, "8 bits"], shelf["32 units", "2 bits"]),
+        f"{few}, 8 bits − 32 units, 2 bits, twice the steps":
+            summary(shelf[few, "8 bits"], shelf["32 units", "2 bits, twice the steps"]),
     }
+    within, after = space["within"], space["after"]
+    won_back = {f"{space['label'][case]}, {b} bits": summary(within[*case, b], after[*case, b])
+                for case in space["cases"] for b in BITS}
     data = {
         "seeds": list(range(FIRST, FIRST + seeds)),
         "accuracy_percent": accuracy,
@@ -81,6 +86,7 @@ def main() -> None:
         "more_than_in_float_points": more,
         "pruning_points": {name: summary(*pair) for name, pair in space["pruning"].items()},
         "bits_or_units_points": bytes_or_units,
+        "in_minus_after_training_points": won_back,
         "better_scale_points": better_scale(space, summary),
         "figures": {
             f"{name}: gain of the teacher":
