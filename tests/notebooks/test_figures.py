@@ -7,7 +7,7 @@ figures.toml holds, for each notebook, the words around a figure and where it co
     "5 % of the runs" = "stated: what p5 means"    # a definition, a setting, arithmetic, a published figure
     "+0.2 points" = "tested: test_readme_quotes_cifar10_as_recorded"    # in tests/test_results.py
 
-`figures` finds what needs one: intervals, "9 of 10", and numbers with a unit of a result. Questions, code and
+What needs one: intervals, "9 of 10", and numbers with a unit of a result. Questions, code and
 references are left out. README's tables are tests/test_results.py's, the seconds of a title are README's.
 """
 
@@ -39,11 +39,6 @@ ABOUT = r"about|nearly|roughly|almost|some"
 def prose(source):
     """The text of a markdown cell that makes statements, on one line."""
     return re.sub(r"\s+", " ", re.sub(LEFT_OUT, " ", source, flags=re.S | re.M)).strip()
-
-
-def figures(source):
-    """What needs a source, as (start, end) in the prose of a cell."""
-    return [found.span() for found in FIGURE.finditer(prose(source))]
 
 
 def numbers(text):
