@@ -2,13 +2,16 @@
 
 import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from torch import nn
 
 
-def write_whole(what: str, path: str | Path, content: bytes) -> None:
+def write_whole(what: str, path: str | Path, content: bytes | Iterable[bytes]) -> None:
     """Writes a file to a temporary name in its folder, made where it is missing, and renames it when it is complete.
+
+    The content is bytes, or an iterable of them for more than should be in memory at once.
 
     Raises:
         OSError: the disk is full or the folder cannot be written; nothing half-written remains. It names `what` it is.
@@ -17,8 +20,13 @@ def write_whole(what: str, path: str | Path, content: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=".saving-") as folder:
-            (Path(folder) / path.name).write_bytes(content)
-            os.replace(Path(folder) / path.name, path)
+            part = Path(folder) / path.name
+            if isinstance(content, bytes):
+                part.write_bytes(content)
+            else:
+                with part.open("wb") as file:
+                    file.writelines(content)
+            os.replace(part, path)
     except OSError as error:
         raise OSError(f"could not write the {what} {path}: {error}; nothing was changed there") from None
 
