@@ -39,7 +39,10 @@ _TEXTS = ("classes", "dataset", "split", "fingerprint", "producer")
 
 @dataclass(frozen=True, eq=False)
 class Bank:
-    """Logits float32 (n, classes), or with a `recipe` (views, n, classes), for the images at `indices` of one split."""
+    """Logits float32 (n, classes), or with a `recipe` (views, n, classes), for the images at `indices` of one split.
+
+    `views` is their number, 0 in a bank of the plain images.
+    """
 
     logits: Tensor
     indices: Tensor
@@ -50,10 +53,7 @@ class Bank:
     producer: str
     recipe: Recipe | None = None
 
-    @property
-    def views(self) -> int:
-        """The number of views, 0 in a bank of the plain images."""
-        return len(self.logits) if self.recipe else 0
+    views = property(lambda self: len(self.logits) if self.recipe else 0)
 
     def lookup(self, indices: Tensor, view: int | None = None) -> Tensor:
         """The logits of a batch of images, float32 (batch, classes), on the device of the indices.
@@ -76,6 +76,22 @@ class Bank:
             absent = int(wanted[rows < 0][0])
             raise IndexError(f"image {absent} is not among the {len(self.indices)} of this {self.split} bank")
         return (self.logits if view is None else self.logits[view])[rows].to(indices.device)
+
+    def answers(self, indices: Tensor, recipe: Recipe | None) -> Tensor:
+        """What a training on these images learns from, (views or 1, batch, classes); ValueError: they are of others."""
+        if self.split != "train":
+            raise ValueError(f"a student trains on the training split, and this bank holds the {self.split} split")
+        if recipe and not self.recipe:
+            said = "a bank of the plain images cannot answer for augmented ones"
+            raise ValueError(f"{said}; fill one with views, or pass the teacher itself")
+        if self.recipe and not recipe:
+            raise ValueError("this bank holds the logits of augmented views; train on dataset.augmented(bank.recipe)")
+        if self.recipe != recipe:
+            pairs = [(key, value, getattr(recipe, key)) for key, value in vars(self.recipe).items()]
+            other = ", ".join(f"{key} {a} in place of {b}" for key, a, b in pairs if a != b)
+            said = f"the bank's views were made with {other}"
+            raise ValueError(f"{said}; train on dataset.augmented(bank.recipe), or fill it again")
+        return torch.stack([self.lookup(indices, view) for view in (range(self.views) if recipe else [None])])
 
     @cached_property
     def _rows(self) -> Tensor:
@@ -137,21 +153,20 @@ def fill(
         return make(predict(teacher, dataset, split, settings=settings), dataset, split=split, producer=producer)
     dataset, plain = dataset if dataset.recipe else dataset.augmented(), dataset.part(split)
     parts = torch.arange(len(plain), device=plain.images.device).split(1000)  # a view's index maps are larger than it
-    logits = []
-    for view in range(views):
-        moved = torch.cat([augment(plain.images[at], dataset.recipe, indices=at, view=view) for at in parts])
-        shown = replace(dataset, **{split: Split(moved, plain.labels)})
-        logits.append(predict(teacher, shown, split, settings=settings))
-    return make(torch.stack(logits), dataset, split=split, producer=producer)
+
+    def seen(at: Tensor, view: int) -> Tensor:  # part by part: a split may be larger than memory
+        moved = augment(plain.images[at], dataset.recipe, indices=at, view=view)
+        shown = replace(dataset, **{split: Split(moved, plain.labels[at])})
+        return predict(teacher, shown, split, settings=settings)
+
+    logits = torch.stack([torch.cat([seen(at, view) for at in parts]) for view in range(views)])
+    return make(logits, dataset, split=split, producer=producer)
 
 
 def write(bank: Bank, path: str | Path) -> None:
-    """Writes a bank, to a temporary name first; an older file stays until the new one is complete.
+    """Writes a bank, in format version 1, or 2 where it has views; OSError: it cannot, and an older file stays.
 
-    The same bank gives the same bytes. A bank of the plain images has format version 1, one with views version 2.
-
-    Raises:
-        OSError: the disk is full or the folder cannot be written; nothing half-written remains.
+    The same bank gives the same bytes.
     """
     from safetensors.torch import save as to_bytes
 
@@ -164,14 +179,11 @@ def write(bank: Bank, path: str | Path) -> None:
 
 
 def read(path: str | Path, dataset: Dataset, *, split: str = "train") -> Bank:
-    """Reads a bank, and refuses one that does not belong to these images and classes.
+    """Reads a bank, to the CPU, and refuses one that does not belong to these images and classes.
 
     Args:
         path: the file.
         dataset, split: what the bank shall be used with.
-
-    Returns:
-        Bank, on the CPU.
 
     Raises:
         FileNotFoundError: there is no such file.

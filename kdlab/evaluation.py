@@ -3,6 +3,7 @@
 It trains nothing and draws nothing.
 """
 
+import math
 import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -14,18 +15,22 @@ from torch.nn import functional as F
 
 from kdlab import devices
 from kdlab.data import Dataset
+from kdlab.losses import as_logits
 
 
 @dataclass(frozen=True)
 class Evaluation:
     """A model on one split: `cross_entropy` in nats, the others in [0, 1]; `ece` is the expected calibration error,
-    `agreement` that with a teacher (None without one), `recall` nan for a class without images."""
+    `agreement` that with a teacher (None without one), `recall` nan for a class without images, `balanced` the mean
+    of the others' recall: the accuracy if all classes were equally frequent."""
 
     accuracy: float
     cross_entropy: float
     ece: float
     agreement: float | None
     recall: tuple[float, ...]
+
+    balanced = property(lambda self: statistics.fmean(share for share in self.recall if not math.isnan(share)))
 
 
 # Values of the images that a model is given at once, so that its activations stay in a processor's cache; tuned for
@@ -57,7 +62,8 @@ def predict(
     model.eval()
     with torch.autocast(kind, settings.autocast, enabled=settings.autocast is not None):
         logits = [
-            model(dataset.normalize(part.contiguous(memory_format=form))).float() for part in images.split(batch_size)
+            as_logits(model(dataset.normalize(part.contiguous(memory_format=form)))).float()
+            for part in images.split(batch_size)
         ]
     model.train(was_training)
     return torch.cat(logits)

@@ -3,6 +3,8 @@
 Whoever calls them owns the models, the data and the optimizer; nothing here keeps state.
 """
 
+from collections.abc import Mapping
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -102,6 +104,18 @@ def distillation_loss(
     return mixed(soft_loss(student_logits, teacher_logits, temperature), hard_loss(student_logits, labels), alpha)
 
 
+def as_logits(output) -> Tensor:
+    """The logits in what a model returns: a tensor, the first of a tuple or list, or `logits` of a dict or object."""
+    if isinstance(output, Tensor):
+        return output
+    by_name = output.get("logits") if isinstance(output, Mapping) else getattr(output, "logits", None)
+    found = output[0] if by_name is None and isinstance(output, (tuple, list)) and output else by_name
+    if isinstance(found, Tensor):
+        return found
+    said = "a model must return logits: a tensor, the first of a tuple, or `logits` of a dict or object"
+    raise ValueError(f"{said}; got {type(output).__name__}")
+
+
 def mixed(soft: Tensor, hard: Tensor, alpha: float | Tensor) -> Tensor:
     """alpha · soft + (1 − alpha) · hard."""
     return alpha * soft + (1 - alpha) * hard
@@ -119,12 +133,12 @@ def logits(student, batch, targets: Tensor | None, knobs, *, label_smoothing: fl
     Returns:
         Scalars by name: "soft", which contains T², "hard", and "loss", which is `mixed`, or hard without a teacher.
     """
-    answer = student(batch.images)
+    answer = as_logits(student(batch.images))
     answer = answer.to(torch.promote_types(answer.dtype, torch.float32))  # bfloat16 is too coarse for a loss
     hard = F.cross_entropy(answer, batch.labels, label_smoothing=label_smoothing)
     if targets is None:
         return {"loss": hard, "soft": torch.zeros_like(hard), "hard": hard}
-    soft = soft_term(answer, targets.to(answer.dtype), knobs.temperature)
+    soft = soft_term(answer, as_logits(targets).to(answer.dtype), knobs.temperature)
     return {"loss": mixed(soft, hard, knobs.alpha), "soft": soft, "hard": hard}
 
 

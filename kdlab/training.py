@@ -3,15 +3,13 @@
 Whoever consumes it decides what a step means: a progress bar, a panel, a test. Nothing here draws or evaluates.
 """
 
-import contextlib
 import functools
 import inspect
 import math
 import os
-import signal
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -19,7 +17,8 @@ from torch import Tensor, nn
 
 from kdlab import devices, losses
 from kdlab.bank import Bank
-from kdlab.data import Dataset, Recipe, augment, batches
+from kdlab.data import Dataset, augment, batches
+from kdlab.files import read_state, unbroken, write_state
 
 
 @dataclass(frozen=True)
@@ -62,6 +61,7 @@ class Step:
     alpha: float
     temperature: float
     lr: float
+    save: Callable | None = field(default=None, repr=False, compare=False)
 
     loss = property(lambda self: float(self.parts["loss"]))
     soft = property(lambda self: float(self.parts.get("soft", 0.0)))
@@ -85,6 +85,7 @@ def distil(
     method: Callable[..., Mapping[str, Tensor]] = losses.logits,
     optimizer: Callable[..., torch.optim.Optimizer] = functools.partial(torch.optim.AdamW, weight_decay=0.0),
     settings: devices.Settings | None = None,
+    resume: str | Path | None = None,
 ) -> Iterator[Step]:
     """Trains a student step by step, and yields a record of each.
 
@@ -106,6 +107,7 @@ def distil(
             that is a module are trained with the student's.
         optimizer: maps (parameters, lr=…) to an optimizer.
         settings: None takes those of `kdlab.devices.fast`; `devices.Settings()` is plain float32.
+        resume: a file of `save_state`, made in a run with these same arguments, to go on after its step; None begins.
 
     Yields:
         Step.
@@ -117,8 +119,10 @@ def distil(
     """
     if steps < 1:
         raise ValueError(f"steps must be >= 1, got {steps}")
+    if student is teacher:
+        raise ValueError("teacher and student are the same object, so nothing could be learned; build a student")
     device, split, recipe, places = dataset.train.images.device, dataset.train, dataset.recipe, dataset.in_use
-    stored = _answers(teacher, places, recipe, device) if isinstance(teacher, Bank) else None  # (views or 1, n, …)
+    stored = teacher.answers(places, recipe).to(device) if isinstance(teacher, Bank) else None  # (views or 1, n, …)
     order, places = batches(len(places), batch_size, seed=seed, device=device), places.to(device)
     epoch = max(1, len(places) // (batch_size or len(places) or 1))  # its number of steps
     views = steps if stored is None else len(stored)  # a live teacher knows any number, and no epoch is without a step
@@ -129,9 +133,21 @@ def distil(
     takes = inspect.signature(optimizer).parameters  # what the caller has chosen of these two stays
     free = "fused" in takes and all(takes[name].default is None for name in ("fused", "foreach") if name in takes)
     trained = [*student.parameters(), *(method.parameters() if isinstance(method, nn.Module) else ())]
-    optimizer, done = optimizer(trained, lr=1.0, **{"fused": True} if free and settings.fused else {}), 0
+    optimizer = optimizer(trained, lr=1.0, **{"fused": True} if free and settings.fused else {})
+    held = {"student": student, "optimizer": optimizer} | ({"method": method} if isinstance(method, nn.Module) else {})
+    run = dict(steps=steps, batch_size=batch_size, seed=seed, images=len(places), recipe=recipe and asdict(recipe))
+    run |= {} if callable(knobs) else asdict(knobs)
+    done = read_state(resume, held, run, device) if resume else 0
+    for _ in range(done):
+        next(order)
+
+    def save(number: int, path: str | Path) -> None:
+        if number != done:
+            raise ValueError(f"the run is at step {done} by now, and the state of step {number} is gone")
+        write_state(path, {"step": number, "run": run} | {x: part.state_dict() for x, part in held.items()}, device)
+
     try:
-        for number in range(1, steps + 1):
+        for number in range(done + 1, steps + 1):
             now = at(number)
             with unbroken():
                 student.train()
@@ -154,11 +170,24 @@ def distil(
                 optimizer.step()
                 done = number
             parts = {name: part.detach() for name, part in parts.items()}
-            yield Step(number, parts, now.alpha, now.temperature, now.lr)
+            yield Step(number, parts, now.alpha, now.temperature, now.lr, functools.partial(save, number))
     except KeyboardInterrupt:
         raise KeyboardInterrupt(done) from None
     finally:
         student.to(memory_format=torch.contiguous_format).eval()
+
+
+def save_state(step: Step, path: str | Path) -> None:
+    """Writes all that a run needs to go on after its last step: `distil(…, the same arguments, resume=path)`.
+
+    Weights, optimizer, and the states of torch's random numbers; the order of the batches and the learning rate follow
+    from the step's number. On the CPU the resumed run is the same bit for bit. The file is whole or the older one.
+
+    Args:
+        step: the last that the run has yielded; ValueError for an earlier one.
+        path: where to write; its folder is made.
+    """
+    step.save(path)
 
 
 def train(
@@ -202,36 +231,3 @@ def warm_cosine(step: int, steps: int) -> float:
 def _ask(teacher: nn.Module | None, images: Tensor):
     """What a live teacher says; a student that wraps its teacher may have put it into training mode."""
     return teacher.eval()(images) if teacher else None
-
-
-def _answers(bank: Bank, places: Tensor, recipe: Recipe | None, device: torch.device) -> Tensor:
-    """A bank's logits (views or 1, n, classes), refused where they are of other images than the student will see."""
-    if bank.split != "train":
-        raise ValueError(f"a student trains on the training split, and this bank holds the {bank.split} split")
-    if recipe and not bank.recipe:
-        said = "a bank of the plain images cannot answer for augmented ones"
-        raise ValueError(f"{said}; fill one with views, or pass the teacher itself")
-    if bank.recipe and not recipe:
-        raise ValueError("this bank holds the logits of augmented views; train on dataset.augmented(bank.recipe)")
-    if bank.recipe != recipe:
-        pairs = [(key, value, getattr(recipe, key)) for key, value in vars(bank.recipe).items()]
-        other = ", ".join(f"{key} {a} in place of {b}" for key, a, b in pairs if a != b)
-        said = f"the bank's views were made with {other}"
-        raise ValueError(f"{said}; train on dataset.augmented(bank.recipe), or fill it again")
-    return torch.stack([bank.lookup(places, view) for view in (range(bank.views) if recipe else [None])]).to(device)
-
-
-@contextlib.contextmanager
-def unbroken() -> Iterator[None]:
-    """Holds Ctrl-C back until its block is done; other threads do not receive it."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    pressed: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, frame: pressed.append(number))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-    if pressed:
-        signal.raise_signal(signal.SIGINT)
