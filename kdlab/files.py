@@ -94,7 +94,7 @@ def read_state(path: str | Path, parts: Mapping, run: Mapping, device: torch.dev
     shapes = [{name: _shapes(part) for name, part in held.items()} for held in (state, parts)]
     differs = [f"{key} {made.get(key)} in place of {value}" for key, value in run.items() if made.get(key) != value]
     if differs or shapes[0] != shapes[1]:
-        said = ", ".join(differs) or "its weights have other names or shapes"
+        said = ", ".join(differs) or "its weights or its optimizer are others"
         raise ValueError(f"{path} belongs to another run: {said}; resume it with the arguments that it was made with")
     for name, part in parts.items():
         part.load_state_dict(state[name])
@@ -106,7 +106,7 @@ def read_state(path: str | Path, parts: Mapping, run: Mapping, device: torch.dev
 def _shapes(part) -> list | dict:
     state = part if isinstance(part, Mapping) else part.state_dict()
     if "param_groups" in state:  # an optimizer's, whose tensors come with its first step
-        return [len(group["params"]) for group in state["param_groups"]]
+        return [{key: value for key, value in group.items() if key != "lr"} for group in state["param_groups"]]
     return {name: value.shape for name, value in state.items()}
 
 

@@ -1,6 +1,8 @@
 """Evaluation against figures worked out by hand and an independent reference."""
 
+import copy
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,8 +12,9 @@ from sklearn import metrics
 from torch import nn
 from torch.nn import functional as F
 
-from kdlab import data, models
-from kdlab.evaluation import calibration_error, evaluate, paired_difference, predict
+from kdlab import Knobs, bank, data, distil, models
+from kdlab.evaluation import Evaluation, calibration_error, evaluate, paired_difference, predict
+from kdlab.losses import as_logits
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +29,7 @@ def test_every_figure_agrees_with_scikit_learn(digits, model):
     assert got.accuracy == pytest.approx(metrics.accuracy_score(labels, answers))
     assert got.cross_entropy == pytest.approx(metrics.log_loss(labels, logits.softmax(1).numpy()), rel=1e-4)
     assert got.recall == pytest.approx(metrics.recall_score(labels, answers, average=None).tolist())
+    assert got.balanced == pytest.approx(metrics.balanced_accuracy_score(labels, answers))
     assert got.agreement is None
 
 
@@ -100,3 +104,43 @@ def test_runs_that_are_equal_in_every_pair_have_an_interval_of_no_width():
 def test_an_interval_needs_two_pairs_of_equal_length(pairs):
     with pytest.raises(ValueError, match="2 paired seeds|shorter|longer"):
         paired_difference(*pairs)
+
+
+def test_balanced_accuracy_leaves_out_a_class_without_images():
+    got = Evaluation(accuracy=0.5, cross_entropy=1.0, ece=0.0, agreement=None, recall=(1.0, math.nan, 0.5))
+    assert got.balanced == 0.75
+
+
+class Wrapped(nn.Module):
+    """A model whose logits come inside something else, as many libraries return them."""
+
+    def __init__(self, model, wrap):
+        super().__init__()
+        self.model, self.wrap = model, wrap
+
+    def forward(self, images):
+        return self.wrap(self.model(images))
+
+
+WRAPS = {
+    "tuple": lambda logits: (logits, logits * 0), "list": lambda logits: [logits],
+    "dict": lambda logits: {"loss": None, "logits": logits}, "object": lambda logits: SimpleNamespace(logits=logits),
+}
+
+
+@pytest.mark.parametrize("wrap", WRAPS.values(), ids=WRAPS)
+def test_logits_inside_something_else_are_found_in_teachers_and_students(digits, model, wrap):
+    wrapped = Wrapped(copy.deepcopy(model), wrap)
+    assert torch.equal(predict(wrapped, digits, "test"), predict(model, digits, "test"))
+    assert torch.equal(bank.fill(wrapped, digits).logits, bank.fill(model, digits).logits)
+    curves = []
+    for one in (wrapped, copy.deepcopy(model)):
+        teacher = Wrapped(model, wrap) if one is wrapped else model
+        curves.append([step.loss for step in distil(one, digits, Knobs(0.5), teacher=teacher, steps=2)])
+    assert curves[0] == curves[1]
+
+
+@pytest.mark.parametrize("output, kind", [({"features": torch.ones(2, 3)}, "dict"), ((), "tuple"), (None, "NoneType")])
+def test_an_output_without_logits_is_refused_with_what_is_expected(output, kind):
+    with pytest.raises(ValueError, match=f"a model must return logits: .*; got {kind}"):
+        as_logits(output)
