@@ -228,6 +228,29 @@ def quantisation() -> Sheet:
 
 
 @styled
+def task() -> Sheet:
+    """Notebook 05: what an engineer has, what the device takes, and the question between them."""
+    sheet = Sheet(98, 40)
+    sheet.text(15, 37, "what you have", size=11.5, weight="bold")
+    sheet.box(3, 23, 24, 11, "a folder of pictures\ntrain, val and test,\none folder a class", BLACK)
+    sheet.box(3, 7, 24, 11, "a teacher\na name, a checkpoint,\nONNX, torch.export, a bank", BLUE)
+    sheet.box(36, 23, 24, 11, "students, alone\nlearn from the labels,\nseveral seeds", ORANGE)
+    sheet.box(36, 7, 24, 11, "students, distilled\nlearn from the teacher,\nthe same seeds", ORANGE)
+    sheet.arrow((27, 28.5), (36, 28.5))
+    sheet.arrow((27, 12.5), (36, 12.5))
+    sheet.arrow((15, 23), (15, 18))
+    sheet.arrow((27, 26), (31.5, 26), (31.5, 15.5), (36, 15.5))
+    sheet.box(67, 15, 12, 11, "worth it?\nchosen on val,\ntold on test", GREEN)
+    sheet.arrow((60, 28.5), (73, 28.5), (73, 26))
+    sheet.arrow((60, 12.5), (73, 12.5), (73, 15))
+    sheet.text(88, 37, "what goes out", size=11.5, weight="bold")
+    sheet.box(84, 9, 11, 23, "a folder\nONNX\nint8\nlabels\na script\na card", PINK)
+    sheet.arrow((79, 20.5), (84, 20.5))
+    sheet.text(49, 3.4, "every step says what it left out, what it changed, and what is not shown", size=10.5)
+    return sheet
+
+
+@styled
 def workbook() -> Sheet:
     """README: the lesson, the labs that hang on it, and what stands below."""
     sheet = Sheet(104, 46)
@@ -239,15 +262,15 @@ def workbook() -> Sheet:
             sheet.arrow((3 + 17 * i - 4, 35.5), (3 + 17 * i, 35.5))
     sheet.text(3, 27.2, "the labs, each by itself", ha="left", size=12, weight="bold", color="#a84900")
     labs = ("the bank:\nno teacher\nin the loop", "the map of\nalpha and T", "ONNX, int8,\nOpenVINO, …")
-    labs += ("8 bits and\nfewer", "cloud and\nedge", "sharing\nthe work", "TPU, FPGA,\nbare C")
+    labs += ("8 bits and\nfewer", "cloud and\nedge", "sharing\nthe work", "TPU, FPGA,\nbare C", "your files,\nfor real")
     for i, text in enumerate(labs):
-        sheet.box(3 + 14.2 * i, 14, 12.8, 11, f"{10 + i}\n{text}", ORANGE)
+        sheet.box(3 + 12.4 * i, 14, 11.2, 11, f"{10 + i}\n{text}", ORANGE, size=10.5)
     sheet.box(3, 3, 47.5, 7.5, "kdlab: the method\nlosses, models, devices, banks, training, latency", GREEN)
     sheet.box(53.5, 3, 47.5, 7.5, "workbook: what the pages need\npanels, runtimes, exercises, drawings", PINK)
     return sheet
 
 
-DRAWINGS = (distillation, loss, bank, edge, sharing, quantisation, workbook)
+DRAWINGS = (distillation, loss, bank, edge, sharing, quantisation, task, workbook)
 
 
 def write(root: Path) -> list[Path]:
