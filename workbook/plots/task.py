@@ -1,0 +1,85 @@
+"""Figures of the card that goes out with a student: how well each class is recognised, in any script."""
+
+import unicodedata
+from collections.abc import Sequence
+from functools import cache
+
+from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, fontManager, get_font
+
+from workbook.plots.base import COLORS, LETTERS, blank, styled
+
+SHOWN = 24  # classes that one figure has room for
+LONGEST = 22  # letters of a name
+
+
+@styled
+def recall(classes: Sequence[str], shares: Sequence[float], counts: Sequence[int], *, title: str) -> Figure:
+    """The share of each class's pictures that are recognised, with its 95 % interval, the worst first.
+
+    Of more than 24 classes the worst are shown. Names that no installed font can write are numbered, #1 for the first
+    class.
+
+    Args:
+        classes, shares, counts: names, shares in [0, 1] (nan where there are no pictures), and numbers of pictures.
+        title: text.
+
+    Source: Wilson 1927, 10.1080/01621459.1927.10502953.
+    """
+    labels, look = readable(classes)
+    order = sorted((i for i in range(len(classes)) if counts[i]), key=lambda i: shares[i])[:SHOWN]
+    figure, ax = blank(title, "pictures recognised (%), 95% interval", "", size=(5.4, 1.4 + 0.34 * len(order)), dpi=150)
+    for place, i in enumerate(order):
+        low, high = wilson(shares[i], counts[i])
+        ax.barh(place, 100 * shares[i], height=0.7, color=COLORS[5], edgecolor="none")
+        ax.plot([100 * low, 100 * high], [place, place], color="black", linewidth=1.5)
+        ax.plot(100 * shares[i], place, marker="o", markersize=5, color="black")
+    ax.set_yticks(range(len(order)), [f"{labels[i]} ({counts[i]})" for i in order], parse_math=False, **look)
+    ax.set(xlim=(0, 101), ylim=(len(order) - 0.4, -0.6))
+    ax.grid(axis="y", visible=False)
+    return figure
+
+
+def wilson(share: float, count: int, z: float = 1.96) -> tuple[float, float]:
+    """The ends of the 95 % interval of a share in [0, 1] that was found in so many, >= 1."""
+    middle = (share + z * z / (2 * count)) / (1 + z * z / count)
+    half = z / (1 + z * z / count) * (share * (1 - share) / count + z * z / (4 * count * count)) ** 0.5
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def readable(names: Sequence[str]) -> tuple[list[str], dict]:
+    """The names as a figure can write them, and the options of its texts; "#1", "#2", … where no font has a letter.
+
+    Scripts that run from right to left, or whose letters join, are numbered too: matplotlib < 3.11 sets them wrong.
+    """
+    short = ["".join(letter if letter.isprintable() else "�" for letter in unicodedata.normalize("NFC", name))
+             for name in names]
+    short = [name if len(name) <= LONGEST else name[: LONGEST - 1] + "…" for name in short]
+    letters = set("".join(short))
+    joined = any(unicodedata.bidirectional(x) in ("R", "AL") or unicodedata.category(x)[0] == "M" for x in letters)
+    lacking, family = {ord(letter) for letter in letters}, []
+    for font in [LETTERS["fontfamily"], *([] if joined else _others())]:
+        if lacking & (has := _covered(font)):
+            family.append(font)
+            lacking -= has
+        if not lacking:
+            break
+    if joined or lacking:
+        return [f"#{i + 1}" for i in range(len(names))], dict(LETTERS)
+    return short, {"fontfamily": family or [LETTERS["fontfamily"]]}
+
+
+@cache
+def _covered(font: str) -> frozenset[int]:
+    try:
+        return frozenset(get_font(findfont(font, fallback_to_default=False)).get_charmap())
+    except (ValueError, RuntimeError, OSError):  # not a font, or not one that matplotlib reads
+        return frozenset()
+
+
+def _others() -> list[str]:
+    """Fonts for people's scripts, by name; those that draw a box for every letter are none."""
+    names = {font.name for font in fontManager.ttflist}
+    kinds = ("Last Resort", "STIX", "cm", "Adobe Blank")
+    usual = ("DejaVu", "Noto")
+    return sorted((x for x in names if not x.startswith(kinds)), key=lambda x: (not x.startswith(usual), x))
