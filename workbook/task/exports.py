@@ -3,6 +3,7 @@
 It writes into a folder that it is given; what becomes of that folder stands in handover.py.
 """
 
+import copy
 import json
 import math
 import shutil
@@ -163,7 +164,7 @@ def _tried(
     with tempfile.TemporaryDirectory(dir=folder, prefix=".making-") as place:
         file = Path(place) / f"model{suffix}"
         try:
-            chain.write(student, images[:1], calibration(dataset), Path(place))
+            chain.write(copy.deepcopy(student), images[:1], calibration(dataset), Path(place))
             if suffix == ".onnx":
                 _describe(file, metadata)
             call = chain.read(Path(place), images[:1])

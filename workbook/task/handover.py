@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from PIL import ImageColor
 from torch import Tensor, nn
 
 from kdlab import files, latency, models
@@ -74,7 +75,7 @@ def write(
         student: of this data set's shape and classes; it is not changed.
         dataset: int8 is calibrated on its training pictures in use, and every export judged on its test pictures.
         facts: what the notebook knows; what is left out is said to be missing.
-        teacher: a model, or its logits (n, classes) for the test pictures, for its accuracy and the agreement with it.
+        teacher: on the data set's device, or its logits (n, classes) for the test pictures; for accuracy and agreement.
         ground: the colour behind transparent pictures, as `kdlab.sources.picture` took it.
         tolerated: how much of the accuracy, in 0..1, an export may lose before it is marked "do not ship".
         timed: names of `workbook.runtimes.RUNTIMES`; None for those at hand that are quick to build. () for none.
@@ -84,22 +85,25 @@ def write(
         ValueError: the student does not fit the data set; no test pictures; the folder holds other files; an ONNX file
             that answers otherwise than torch. OSError: the folder cannot be written. Nothing was changed there.
     """
-    folder, dataset = Path(folder).expanduser().resolve(), dataset.to("cpu")
-    student = copy.deepcopy(student).cpu().eval()
-    logits = _fitting(student, dataset)  # (n, classes)
-    _free(folder)
+    if not 0 <= tolerated < 1:
+        raise ValueError(f"tolerated must be a share in 0 .. 1, such as 0.02 for two points, got {tolerated}")
+    ImageColor.getrgb(ground)  # ValueError for what is no colour
+    _free(folder := Path(folder).expanduser().resolve())
     if isinstance(teacher, nn.Module):
-        teacher = predict(copy.deepcopy(teacher).cpu(), dataset, "test")
-    labels, agreement, right = dataset.test.labels, None, facts.teacher_accuracy
+        teacher = predict(teacher, dataset, "test")
+    student, dataset = copy.deepcopy(student).cpu().eval(), dataset.to("cpu")
+    logits, labels = _fitting(student, dataset), dataset.test.labels  # (n, classes), (n,)
+    agreement, right = None, facts.teacher_accuracy
     if teacher is not None:
+        if teacher.shape != logits.shape:
+            raise ValueError(f"the teacher's logits must be {tuple(logits.shape)}, those of the test pictures, "
+                             f"got {tuple(teacher.shape)}")
         answers = teacher.argmax(1).cpu()
         agreement, right = ((answers == x).double().mean().item() for x in (logits.argmax(1), labels))
+    beside = None
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         beside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
-    except OSError as error:
-        raise OSError(f"could not write the hand-over {folder}: {error}; nothing was changed there") from None
-    try:
         exports, missing = export(beside, student, dataset, logits, ground, tolerated)
         rows = _timed(student, dataset, timed, seconds)
         judged, cost = judge(logits, labels, dataset.classes), models.cost(student, dataset.shape)
@@ -110,8 +114,11 @@ def write(
             report.files[name] = _digest(beside / name)
         beside.chmod(0o755)  # a temporary folder is for its owner alone
         _replace(beside, folder)
+    except OSError as error:
+        raise OSError(f"could not write the hand-over {folder}: {error}; nothing was changed there") from error
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        if beside:
+            shutil.rmtree(beside, ignore_errors=True)
     return report
 
 
@@ -120,8 +127,8 @@ def _fitting(student: nn.Module, dataset: Dataset) -> Tensor:
         raise ValueError("a hand-over is judged on test pictures, and the data set has none")
     try:
         logits = predict(student, dataset, "test")
-    except RuntimeError as error:
-        said = str(error).splitlines()[0]
+    except (RuntimeError, ValueError, IndexError, TypeError) as error:
+        said = (str(error) or type(error).__name__).splitlines()[0]
         raise ValueError(f"the student does not take the data set's pictures, {dataset.shape}: {said}") from None
     if logits.shape != (len(dataset.test), len(dataset.classes)):
         got = tuple(logits.shape)
@@ -168,11 +175,9 @@ def _replace(beside: Path, folder: Path) -> None:
         if folder.exists():
             folder.rename(aside)
         beside.rename(folder)
-    except BaseException as error:
+    except BaseException:
         if aside.exists() and not folder.exists():
             aside.rename(folder)
-        if isinstance(error, OSError):
-            raise OSError(f"could not write the hand-over {folder}: {error}; nothing was changed there") from None
         raise
     shutil.rmtree(aside, ignore_errors=True)
 
