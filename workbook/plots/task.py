@@ -17,7 +17,7 @@ LONGEST = 22  # letters of a name
 def recall(classes: Sequence[str], shares: Sequence[float], counts: Sequence[int], *, title: str) -> Figure:
     """The share of each class's pictures that are recognised, with its 95 % interval, the worst first.
 
-    Of more than 24 classes the worst are shown. Names that no installed font can write are numbered, #1 for the first
+    Of more than 24 classes the worst are shown. A name that no installed font can write is a number, #1 for the first
     class.
 
     Args:
@@ -48,7 +48,7 @@ def wilson(share: float, count: int, z: float = 1.96) -> tuple[float, float]:
 
 
 def readable(names: Sequence[str]) -> tuple[list[str], dict]:
-    """The names as a figure can write them, and the options of its texts; "#1", "#2", … where no font has a letter.
+    """The names as a figure can write them, and the options of its texts; "#2" for the second where no font can.
 
     Scripts that run from right to left, or whose letters join, are numbered too: matplotlib < 3.11 sets them wrong.
     """
@@ -56,17 +56,16 @@ def readable(names: Sequence[str]) -> tuple[list[str], dict]:
              for name in names]
     short = [name if len(name) <= LONGEST else name[: LONGEST - 1] + "…" for name in short]
     letters = set("".join(short))
-    joined = any(unicodedata.bidirectional(x) in ("R", "AL") or unicodedata.category(x)[0] == "M" for x in letters)
-    lacking, family = {ord(letter) for letter in letters}, []
-    for font in [LETTERS["fontfamily"], *([] if joined else _others())]:
+    bad = {x for x in letters if unicodedata.bidirectional(x) in ("R", "AL") or unicodedata.category(x)[0] == "M"}
+    lacking, family = {ord(letter) for letter in letters - bad}, [LETTERS["fontfamily"]]
+    lacking -= _covered(family[0])
+    for font in _others() if lacking else []:
         if lacking & (has := _covered(font)):
             family.append(font)
             lacking -= has
-        if not lacking:
-            break
-    if joined or lacking:
-        return [f"#{i + 1}" for i in range(len(names))], dict(LETTERS)
-    return short, {"fontfamily": family or [LETTERS["fontfamily"]]}
+    bad |= set(map(chr, lacking))
+    labels = [f"#{i + 1}" if bad & set(name) else name for i, name in enumerate(short)]
+    return labels, {"fontfamily": family}
 
 
 @cache

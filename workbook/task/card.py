@@ -17,7 +17,8 @@ from kdlab import devices
 from kdlab.data import Dataset
 from kdlab.evaluation import Gain
 from workbook.plots.calibration import reliability
-from workbook.plots.task import recall
+from workbook.plots.task import readable, recall
+from workbook.runtimes import RUNTIMES
 from workbook.task import page
 
 if TYPE_CHECKING:
@@ -110,24 +111,32 @@ def _blocks(report: "Report", facts: Facts, dataset: Dataset) -> Iterable[tuple]
         (f"{i + 1}", one, *(f"{counts[i]:,}" for counts in held.values()),
          f"{judged.recall[i]:.1%}" if judged.counts[i] else "no pictures") for i, one in enumerate(classes)]
     yield "h", "Where it is right, and how sure it is"
-    yield "figure", "recall", "Bars: the share of each class's test pictures that are recognised, with intervals"
+    shown = "The share of each class's test pictures that are recognised, the worst first"
+    if any(label == f"#{i + 1}" for i, label in enumerate(readable(classes)[0])):
+        shown += "; a number stands for a name that no font here can write, see the table above"
+    yield "figure", "recall", shown
     yield "figure", "calibration", "Accuracy against confidence in ten bins, and how often each confidence is given"
     if judged.confused:
         yield "table", ("true class", "answer", "pictures", "of its class"), [
             (true, said, f"{count}", f"{count / judged.counts[classes.index(true)]:.0%}")
             for true, said, count in judged.confused[:CONFUSIONS]]
     yield "h", "The exports, each run on the test pictures"
-    yield "table", ("file", "accuracy", "balanced", "same answer as torch", "largest difference of logits", "ship?"), [
+    head = ("file", "accuracy", "balanced", "same answer as torch", "largest difference of logits", "verdict")
+    yield "table", head, [
         (e.file, f"{e.judged.accuracy:.1%}", f"{e.judged.balanced:.1%}", f"{e.same:.1%}",
-         f"{e.difference:.2g} (batches {', '.join(map(str, e.batches))})", "yes" if e.ship else "DO NOT SHIP")
+         f"{e.difference:.2g} (batches {', '.join(map(str, e.batches))})", "good" if e.ship else "DO NOT SHIP")
         for e in report.exports]
+    yield "p", (f"Good: at most {100 * report.tolerated:g} points of the student's accuracy are lost; what loses more "
+                "must not be shipped. A class is warned of at the top where it is more than half of the answers, and "
+                "more than 1.5 times as frequent there as in the pictures.")
     if report.missing:
         yield "list", [f"Not made: {name}. {why}." for name, why in report.missing.items()]
     timed = [(row.variant, row.timing) for row in report.rows if row.timing]
     yield "h", "Latency of one picture on one thread"
     if timed:
-        yield "table", ("runtime", "p50 (ms)", "p95 (ms)", "calls"), [
-            (name, f"{1e3 * t.median:.3f}", f"{1e3 * t.p95:.3f}", f"{t.runs}") for name, t in timed]
+        yield "table", ("runtime", "what it is", "p50 (ms)", "p95 (ms)", "calls"), [
+            (name, RUNTIMES[name].what, f"{1e3 * t.median:.3f}", f"{1e3 * t.p95:.3f}", f"{t.runs}")
+            for name, t in timed]
     skipped = [f"{row.variant}: {row.skipped}." for row in report.rows if not row.timing]
     if skipped or not timed:
         yield "list", [f"Not timed: {line}" for line in skipped] or ["Not timed: nothing was asked for."]

@@ -30,7 +30,8 @@ __all__ = ["Facts", "Report", "write"]
 EXPORTS = ("student.onnx", "student-int8.onnx", "student.tflite")
 OURS = {"student.safetensors", *EXPORTS, *map(kept, EXPORTS), "labels.json", "predict.py", "card.md", "card.html"}
 LITTER = {".DS_Store", "Thumbs.db", "desktop.ini", ".ipynb_checkpoints", "__pycache__"}
-SLOW = ("compile", "aotinductor", "openvino int8")  # they take more seconds to build than all others together
+# seconds each to build, up to ten: more than all others together
+SLOW = ("compile", "aotinductor", "openvino int8", "executorch", "executorch int8", "jax")
 
 @dataclass(frozen=True, eq=False)
 class Report:
@@ -43,6 +44,7 @@ class Report:
     agreement: float | None
     exports: tuple[Export, ...]
     missing: dict[str, str]
+    tolerated: float
     rows: tuple[latency.Row, ...]
     files: dict[str, tuple[int, str]] = field(default_factory=dict)
 
@@ -78,7 +80,7 @@ def write(
         teacher: on the data set's device, or its logits (n, classes) for the test pictures; for accuracy and agreement.
         ground: the colour behind transparent pictures, as `kdlab.sources.picture` took it.
         tolerated: how much of the accuracy, in 0..1, an export may lose before it is marked "do not ship".
-        timed: names of `workbook.runtimes.RUNTIMES`; None for those at hand that are quick to build. () for none.
+        timed: names of `workbook.runtimes.RUNTIMES`; None for those at hand that are quick to build, () for none.
         seconds: after so many no other runtime is built for timing.
 
     Raises:
@@ -107,7 +109,7 @@ def write(
         exports, missing = export(beside, student, dataset, logits, ground, tolerated)
         rows = _timed(student, dataset, timed, seconds)
         judged, cost = judge(logits, labels, dataset.classes), models.cost(student, dataset.shape)
-        report = Report(folder, judged, cost, right, agreement, exports, missing, rows)
+        report = Report(folder, judged, cost, right, agreement, exports, missing, tolerated, rows)
         report.files.update({file.name: _digest(file) for file in sorted(beside.iterdir())})
         for name, content in card.pages(report, facts, dataset, logits).items():
             files.write_whole("card", beside / name, content.encode("utf-8", "backslashreplace"))
@@ -143,20 +145,22 @@ def _timed(
 ) -> tuple[latency.Row, ...]:
     """One picture on one thread; a runtime that is not at hand, or whose turn came too late, says so in its row."""
     until = time.perf_counter() + seconds
-    names = [name for name in runtimes.RUNTIMES if name not in SLOW] if names is None else names
+    slow = SLOW if names is None else ()
     if not (builders := runtimes.builders(names)):
         return ()
 
-    def in_time(build: Callable) -> Callable:
-        def late(*what):
+    def in_time(name: str, build: Callable) -> Callable:
+        def checked(*what):
+            if name in slow and not runtimes.RUNTIMES[name].why_not("cpu"):
+                raise Unavailable("it takes seconds to build, and is timed where it is asked for")
             if time.perf_counter() > until:
                 raise Unavailable(f"the {seconds:g} seconds for timing were over")
             return build(*what)
 
-        return late
+        return checked
 
-    variants = {name: in_time(build) for name, build in builders.items()}
-    options = dict(batches=[1], calibration=calibration(dataset), min_runs=60)
+    variants = {name: in_time(name, build) for name, build in builders.items()}
+    options = dict(batches=[1], calibration=calibration(dataset), min_runs=60, min_seconds=0.1)
     return tuple(latency.sweep({"student": student}, dataset.shape, variants=variants, **options))
 
 

@@ -30,7 +30,7 @@ th, td { padding: .3rem .9rem .3rem 0; text-align: start; vertical-align: top; b
   unicode-bidi: isolate; }
 th { color: var(--soft); font-weight: 600; } td.number, th.number { text-align: right; }
 td.digest { font: .75rem/1.6 ui-monospace, monospace; overflow-wrap: anywhere; min-width: 14rem; }
-td.name { font-family: ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace, system-ui; }
+td.name { text-align: left; font-family: ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace, system-ui; }
 pre { background: var(--code); padding: .7rem .9rem; border-radius: 6px; overflow-x: auto; font-size: .875rem; }
 .figures { display: flex; flex-wrap: wrap; gap: 1rem; align-items: flex-start; } figure { flex: 1 1 20rem; margin: 0;
   max-width: 34rem; } img { width: 100%; height: auto; background: #fff; border-radius: 6px; display: block; }

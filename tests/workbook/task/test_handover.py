@@ -241,8 +241,8 @@ def test_both_cards_hold_the_figures_that_are_computed_here(coloured):
     rows += [[f"{i + 1}", page.visible(AWKWARD[i]), f"{train[i]}", f"{counts[i]}", f"{found.recall[i]:.1%}"]
              for i in range(10)]
     for row in coloured.report.rows:
-        ms = [1e3 * value for value in (row.timing.median, row.timing.p95)]
-        rows.append([row.variant, *(f"{value:.3f}" for value in ms), f"{row.timing.runs}"])
+        ms = [f"{1e3 * value:.3f}" for value in (row.timing.median, row.timing.p95)]
+        rows.append([row.variant, runtimes.RUNTIMES[row.variant].what, *ms, f"{row.timing.runs}"])
     shown = tables(coloured.folder)
     for name, (size, digest) in coloured.report.files.items():
         rows += [] if name.startswith("card.") else [[name, f"{size:,}", digest]]
@@ -467,10 +467,16 @@ def test_a_runtime_whose_turn_comes_too_late_is_not_timed_and_says_so(tmp_path):
     assert all(isinstance(row, latency.Row) for row in report.rows)
 
 
-def test_names_that_no_font_has_are_numbered_in_the_figure():
+def test_what_is_slow_to_build_is_timed_where_it_is_asked_for(tmp_path):
+    rows = {row.variant: row for row in handover.write(tmp_path / "out", *small(), seconds=0).rows}
+    assert set(rows) == set(runtimes.RUNTIMES) and "where it is asked for" in rows["aotinductor"].skipped
+
+
+def test_names_that_no_font_has_are_numbered_in_the_figure(monkeypatch):
     assert figures.readable(["cat", "été", "собака"])[0] == ["cat", "été", "собака"]
-    assert figures.readable(["cat", "قطة"])[0] == ["#1", "#2"]
-    assert figures.readable(["cat", "\U0010fffe"])[0][0] in ("cat", "#1")
+    assert figures.readable(["cat", "قطة", "猫", "हिन्दी"])[0][:2] == ["cat", "#2"]
+    monkeypatch.setattr(figures, "_others", lambda: ["no such font", "DejaVu Sans"])
+    assert figures.readable(["cat", "猫", "ⴰ"]) == (["cat", "#2", "ⴰ"], {"fontfamily": ["monospace", "DejaVu Sans"]})
     assert figures.readable(["x" * 40, "a\nb"])[0] == ["x" * 21 + "…", "a�b"]
     figure = figures.recall(["$a$", "b", "c"], [0.5, 0.25, float("nan")], [4, 8, 0], title="Recall")
     assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == ["b (8)", "$a$ (4)"]
