@@ -9,6 +9,7 @@ import argparse
 import ast
 import base64
 import contextlib
+import difflib
 import functools
 import io
 import logging
@@ -32,6 +33,8 @@ from nbconvert import HTMLExporter
 from PIL import Image
 from traitlets.config import Config
 
+from workbook.parameters import OutOfRange, Parameter, read
+
 # A panel's picture goes before its widget, which a page without a kernel cannot show.
 SHOWN = "image/svg+xml image/png image/jpeg text/html text/markdown text/latex text/plain".split()
 KEPT = ("editable", "jupyter", "slideshow", "tags")  # of a cell's metadata: what the notebook's author wrote
@@ -50,16 +53,18 @@ class ThisPython(AsyncKernelManager):
 
 def parameters_of(notebook: Path) -> list[str]:
     """Names assigned in the cell tagged `parameters`, in their order; none where there is no such cell."""
-    cell = _parameters_cell(notebook)
-    assigned = ast.parse(cell.source).body if cell else []
-    assigned = [node for node in assigned if isinstance(node, ast.Assign | ast.AnnAssign)]
-    return [name.id for node in assigned for name in getattr(node, "targets", None) or [node.target]]
+    return [parameter.name for parameter in _parameters(notebook)]
 
 
 def measures(notebook: Path) -> bool:
     """Whether the notebook measures time, so that nothing may run beside it: a tag on its parameters cell says so."""
     cell = _parameters_cell(notebook)
     return cell is not None and "measures" in cell.metadata.tags
+
+
+def _parameters(notebook: Path) -> list[Parameter]:
+    cell = _parameters_cell(notebook)
+    return read(cell.source) if cell else []
 
 
 def _parameters_cell(notebook: Path) -> nbformat.NotebookNode | None:
@@ -147,14 +152,12 @@ def main(argv: list[str] | None = None) -> int:
         parser.error(f"--jobs must be >= 1, got {given.jobs}")
     if given.in_place and given.parameters:
         parser.error("--in-place writes the outputs of the default parameters, so it takes no -p")
+    parameters = {name: _value(text) for name, text in given.parameters}
     for notebook in notebooks:
         if not notebook.is_file():
             parser.error(f"{notebook} is not there")
-        for name, _ in given.parameters:
-            if name not in (known := parameters_of(notebook)):
-                has = f"has {', '.join(known)}" if known else "has none"
-                parser.error(f"{name!r} is not a parameter of {notebook}, which {has}")
-    parameters = {name: _value(text) for name, text in given.parameters}
+    if refused := [sentence for notebook in notebooks for sentence in _refusals(notebook, parameters)]:
+        parser.error("\n  ".join(refused))
     logging.getLogger("papermill").setLevel(logging.ERROR)  # it warns of names whose comment holds a ":" or "="
     os.environ["TQDM_DISABLE"] = "1"  # a bar that nobody watches would stay in the outputs
     if not given.in_place:
@@ -173,6 +176,21 @@ def main(argv: list[str] | None = None) -> int:
     if not given.in_place:
         print(f"Executed copies and pages: {given.output}/")
     return 0 if all(verdict == "passed" for _, verdict in results.values()) else 1
+
+
+def _refusals(notebook: Path, parameters: dict) -> Iterator[str]:
+    """A sentence for each value that the notebook does not take."""
+    known = {parameter.name: parameter for parameter in _parameters(notebook)}
+    for name, value in parameters.items():
+        if name in known:
+            try:
+                known[name].demand(value, notebook.parent)
+            except OutOfRange as outside:
+                yield f"{notebook}: {outside}"
+        else:
+            near = "".join(f"; did you mean {other}?" for other in difflib.get_close_matches(name, known, 1))
+            has = f"has {', '.join(known)}" if known else "has none"
+            yield f"{name!r} is not a parameter of {notebook}, which {has}{near}"
 
 
 def _in_turns(attempt: Callable, notebooks: list[Path], jobs: int) -> Iterator[tuple[Path, float, str]]:

@@ -9,9 +9,13 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 QUESTION = "<details><summary>{}</summary>An answer.</details>"
 
 PARAMETERS = """seed: int = 0  # >= 0
-alpha: float = 1.0  # 0 .. 1
-temperature: float = 4.0  # > 0
-dataset: str = "digits"  # or folder:PATH"""
+alpha: float = 1.0  # 0.0 .. 1.0
+temperature: float = 4.0  # > 0.0: how soft
+dataset: str = "digits"  # "digits" or text: such as folder:PATH"""
+
+SETUP = """from workbook import parameters; parameters.check(globals())
+import random
+random.seed(seed)"""
 
 STUB = """def double(x):
     return None  # your line here"""
@@ -40,7 +44,7 @@ def notebook(before: str = "", after: str = "") -> NotebookNode:
         new_markdown_cell(f"# A title\n\nOne sentence. 1 min on 2 cores. {links} · [all](../README.md)"),
         new_markdown_cell("## What you will be able to do\n\n- one\n- two\n- three"),
         _code(PARAMETERS, "parameters"),
-        new_code_cell("import random\n\nrandom.seed(seed)"),
+        new_code_cell(SETUP),
         _code('def environment():\n    print("Python")\n\n\nenvironment()', "nbval-ignore-output"),
         new_markdown_cell("**Predict.** Which is larger? (a) this, (b) that"),
         new_code_cell("f'{alpha * temperature:g}'", metadata={"jupyter": {"outputs_hidden": True}}),

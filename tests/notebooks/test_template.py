@@ -12,6 +12,7 @@ import pytest
 from well_formed import notebook
 
 from workbook import run as workbook
+from workbook.parameters import OutOfRange, read
 
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 MACHINE = re.compile(r"(?<![\w.])/(?:work|root|home|Users|tmp)/|[A-Z]:\\Users")
@@ -71,6 +72,18 @@ def parameters(nb, path):
     bare = [line for line in lines(tagged[0]) if "#" not in line]
     if bare or len(lines(tagged[0])) > 8:
         return f"the parameters must be at most 8 lines, each with its range in a comment; without: {bare}"
+
+
+def ranges(nb, path):
+    for parameter in read(codes(nb)[0].source, typed=False):
+        if not parameter.range:
+            return f"the comment beside {parameter.name} must begin with a range that workbook.parameters can read"
+        try:
+            parameter.demand(parameter.default, path.parent)
+        except OutOfRange as outside:
+            return f"a default must be within its range: {outside}"
+    if not codes(nb)[1].source.split("\n")[0].endswith("parameters.check(globals())"):
+        return "the set-up must begin with: from workbook import parameters; parameters.check(globals())"
 
 
 def setup(nb, path):
@@ -202,7 +215,7 @@ def clean_outputs(nb, path):
             return f"cell {number} must have neither an error nor text on stderr"
 
 
-CHECKS = [title, aims, parameters, setup, prediction, exercises, closing, executed, size, short_cells, links]
+CHECKS = [title, aims, parameters, ranges, setup, prediction, exercises, closing, executed, size, short_cells, links]
 CHECKS += [alternatives, machine_paths, metadata, widget_ids, clean_outputs]
 
 
@@ -261,9 +274,13 @@ BREAKS = [
     (parameters, lambda nb: untag(nb, 2), "there are 0"),
     (parameters, lambda nb: nb.cells[3].metadata.update(tags=["parameters"]), "there are 2"),
     (parameters, lambda nb: nb.cells.insert(2, nb.cells[3]), "first code cell"),
-    (parameters, lambda nb: swap(nb, 2, "  # > 0", ""), "temperature: float = 4.0"),
+    (parameters, lambda nb: swap(nb, 2, "  # > 0.0: how soft", ""), "temperature: float = 4.0"),
     (parameters, lambda nb: swap(nb, 2, "seed", "a = 1  # 1\n" * 5 + "seed"), "at most 8"),
-    (setup, lambda nb: swap(nb, 3, "import", "import os\nimport re\nimport io\nimport abc\nimport"), "at most 5"),
+    (ranges, lambda nb: swap(nb, 2, "> 0.0", "above 0"), "beside temperature"),
+    (ranges, lambda nb: swap(nb, 2, "> 0.0", "> 4.0"), "temperature = 4.0 is out of range; it must be > 4.0"),
+    (ranges, lambda nb: swap(nb, 2, "0.0 .. 1.0", "0 .. 1"), "alpha = 1.0 is not a whole number"),
+    (ranges, lambda nb: swap(nb, 3, "parameters.check(globals())", ""), "must begin with"),
+    (setup, lambda nb: swap(nb, 3, "import random", "import os\nimport re\nimport io\nimport abc"), "at most 5"),
     (setup, lambda nb: untag(nb, 4), "nbval-ignore-output"),
     (prediction, lambda nb: swap(nb, 5, "Predict", "Look"), "predict"),
     (prediction, lambda nb: nb.cells[6].metadata.clear(), "cell 6 must wait"),

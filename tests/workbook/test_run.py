@@ -1,6 +1,7 @@
 import json
 import sys
 import tempfile
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -10,6 +11,7 @@ from well_formed import notebook
 
 from workbook import run as workbook
 
+LESSON = Path(__file__).parents[2] / "notebooks" / "03_distil_a_student.ipynb"
 PANEL = """from IPython.display import display
 pixel = b"iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 bundle = {"image/png": pixel.decode(), "text/plain": "a panel", "text/html": "PAGE-OF-THE-WIDGET"}
@@ -122,6 +124,42 @@ def test_a_parameter_must_be_known_to_every_notebook_that_runs(lesson, tmp_path,
     with pytest.raises(SystemExit):
         workbook.main([str(lesson), str(other), "-p", "seed", "1", "--output", str(tmp_path / "build")])
     assert "01_other.ipynb, which has none" in capsys.readouterr().err
+
+
+@pytest.fixture
+def no_kernel(monkeypatch):
+    monkeypatch.setattr(workbook, "execute", lambda *_: pytest.fail("a kernel was started"))
+
+
+@pytest.mark.parametrize(
+    "name, value, sentence",
+    [
+        ("seeds", "five", "seeds = 'five' is not a whole number; it must be 2 .. 20"),
+        ("labelled", "5000", "labelled = 5000 is out of range; it must be 10 .. 1000"),
+        ("seed", "-1", "seed = -1 is out of range; it must be >= 0"),
+        ("log", "gone.json", "log = 'gone.json' is not there; it must be \"\" or a file"),
+    ],
+)
+def test_a_value_out_of_range_is_refused_before_a_kernel_starts(no_kernel, tmp_path, capsys, name, value, sentence):
+    with pytest.raises(SystemExit) as stopped:
+        workbook.main([str(LESSON), "-p", name, value, "--output", str(tmp_path / "build")])
+    assert stopped.value.code == 2
+    assert capsys.readouterr().err.endswith(f"{LESSON}: {sentence}\n")
+    assert not (tmp_path / "build").exists()
+
+
+def test_every_value_that_any_of_the_notebooks_does_not_take_is_named(no_kernel, lesson, tmp_path, capsys):
+    other = write(tmp_path / "notebooks" / "01_other.ipynb", "seed = 0  # 0 .. 9: another range")
+    node = nbformat.read(other, 4)
+    node.cells[0].metadata.tags = ["parameters"]
+    nbformat.write(node, other)
+    with pytest.raises(SystemExit):
+        workbook.main([str(lesson), str(other), "-p", "seed", "10", "-p", "alhpa", "1", "-p", "alpha", "2"])
+    err = capsys.readouterr().err
+    assert "00_lesson.ipynb: alpha = 2 is out of range; it must be 0.0 .. 1.0" in err
+    assert "01_other.ipynb: seed = 10 is out of range; it must be 0 .. 9" in err
+    assert "'alhpa' is not a parameter of" in err and "temperature, dataset; did you mean alpha?" in err
+    assert "'alpha' is not a parameter of" in err and "00_lesson.ipynb: seed" not in err
 
 
 def test_no_notebook_at_all_is_said(tmp_path, monkeypatch, capsys):
