@@ -116,8 +116,7 @@ def make(
     Returns:
         Bank, on the logits' device.
 
-    Raises:
-        ValueError: logits or indices that do not fit the split; the message says what differs.
+    ValueError: logits or indices that do not fit the split; the message says what differs.
     """
     rows = torch.arange(len(dataset.part(split))) if indices is None else indices
     logits, rows = logits.detach().float().clone(), rows.to(logits.device, copy=True)
@@ -142,8 +141,7 @@ def fill(
         producer: who made the logits; None writes torch's version and the teacher's class.
         settings: None asks `kdlab.devices.fast` how this hardware computes; `devices.Settings()` is all off.
 
-    Raises:
-        ValueError: logits that do not fit the data set, or are not finite; views < 0.
+    ValueError: logits that do not fit the data set, or are not finite; views < 0.
     """
     if views < 0:
         raise ValueError(f"views must be >= 0, got {views}")

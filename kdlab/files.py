@@ -18,8 +18,7 @@ def write_whole(what: str, path: str | Path, content: bytes | Iterable[bytes]) -
 
     The content is bytes, or an iterable of them for more than should be in memory at once.
 
-    Raises:
-        OSError: the disk is full or the folder cannot be written; nothing half-written remains. It names `what` it is.
+    OSError: the disk is full or the folder cannot be written; nothing half-written remains. It names `what` it is.
     """
     path = Path(path)
     try:
@@ -50,8 +49,7 @@ def write_weights(model: nn.Module, path: str | Path) -> None:
 def read_weights(model: nn.Module, path: str | Path) -> nn.Module:
     """Reads weights that `write_weights` wrote into a model of the same name, shape and classes, and returns it.
 
-    Raises:
-        ValueError: the file is missing, damaged, or belongs to another model; the model stays as it was.
+    ValueError: the file is missing, damaged, or belongs to another model; the model stays as it was.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -83,8 +81,7 @@ def write_state(path: str | Path, state: Mapping, device: torch.device) -> None:
 def read_state(path: str | Path, parts: Mapping, run: Mapping, device: torch.device) -> int:
     """Puts what `write_state` wrote into these parts, by name, and into torch's random numbers; returns the step.
 
-    Raises:
-        ValueError: the file is missing, damaged, or was made with another `run` or other parts; nothing was changed.
+    ValueError: the file is missing, damaged, or was made with another `run` or other parts; nothing was changed.
     """
     try:
         state = torch.load(path, weights_only=True, map_location=device)

@@ -89,8 +89,7 @@ def measure(
         warmup: calls before the clock starts, >= 0.
         min_runs, min_seconds, max_runs: it goes on until both minima are reached, and never beyond the maximum.
 
-    Returns:
-        Timing of min_runs to max_runs calls. ValueError: a device that is not here, or numbers that do not fit.
+    Returns a Timing of min_runs to max_runs calls. ValueError: a device that is not here, or numbers that do not fit.
     """
     if warmup < 0 or not 1 <= min_runs <= max_runs:
         raise ValueError(f"need warmup >= 0 and 1 <= min_runs <= max_runs, got {warmup}, {min_runs}, {max_runs}")
@@ -144,9 +143,8 @@ def sweep(
         include_copy: adds the way of the input from the CPU's memory to the device; nothing on the CPU itself.
         rounds, min_runs, min_seconds: turns, >= 1; and what each setting gets over all of them, see `measure`.
 
-    Returns:
-        A Row for each model, device, batch, variant and thread count, in that order. ValueError: a device that is not
-        here, or a number < 1.
+    Returns a Row for each model, device, batch, variant and thread count, in that order. ValueError: a device that is
+    not here, or a number < 1.
     """
     if min(rounds, min_runs, *batches) < 1:
         raise ValueError(f"rounds, min_runs and batches must be >= 1, got {rounds}, {min_runs} and {tuple(batches)}")
@@ -184,9 +182,8 @@ def crossover(base: Sequence[Row], other: Sequence[Row]) -> int | None:
     Args:
         base, other: rows of one setting each, with at least one batch in common; skipped rows do not count.
 
-    Returns:
-        A batch measured in both: there and at every larger one in common `other` has the smaller median. None where it
-        loses at the largest. ValueError: two rows of one side have the same batch, or no batch is in common.
+    Returns a batch measured in both: there and at every larger one in common `other` has the smaller median. None where
+    it loses at the largest. ValueError: two rows of one side have the same batch, or no batch is in common.
     """
     medians = [{row.batch: row.milliseconds for row in rows if row.timing} for rows in (base, other)]
     if sum(map(len, medians)) < sum(row.timing is not None for row in [*base, *other]):

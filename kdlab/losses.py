@@ -17,8 +17,7 @@ def soft_targets(logits: Tensor, temperature: float) -> Tensor:
         logits: float (..., classes).
         temperature: > 0. At 1 the plain softmax; the larger, the flatter.
 
-    Returns:
-        Probabilities (..., classes); each row sums to 1. ValueError for a temperature <= 0.
+    Returns probabilities (..., classes); each row sums to 1. ValueError for a temperature <= 0.
 
     Source: Hinton, Vinyals, Dean 2015, arXiv:1503.02531, eq. 1.
     """
@@ -35,11 +34,8 @@ def soft_loss(student_logits: Tensor, teacher_logits: Tensor, temperature: float
         student_logits, teacher_logits: float (batch, classes), same shape. No gradient flows to the teacher.
         temperature: > 0.
 
-    Returns:
-        A scalar >= 0, in nats; 0 where both distributions agree.
-
-    Raises:
-        ValueError: shapes that differ or are not (batch, classes), or temperature <= 0.
+    Returns a scalar >= 0, in nats; 0 where both distributions agree. ValueError: shapes that differ or are not (batch,
+    classes), or temperature <= 0.
 
     Source: Hinton, Vinyals, Dean 2015, arXiv:1503.02531, section 2.
     """
@@ -67,8 +63,7 @@ def hard_loss(student_logits: Tensor, labels: Tensor, label_smoothing: float = 0
         labels: int64 (batch,), each in 0 .. classes - 1.
         label_smoothing: in [0, 1): the share of the target that is spread evenly over all classes.
 
-    Raises:
-        ValueError: shapes that do not fit, or a label out of range.
+    ValueError: shapes that do not fit, or a label out of range.
     """
     _check_logits(student_logits)
     batch, classes = student_logits.shape
@@ -91,11 +86,7 @@ def distillation_loss(
         student_logits, teacher_logits, labels, temperature: as in `soft_loss` and `hard_loss`.
         alpha: in [0, 1].
 
-    Returns:
-        A scalar >= 0, in nats.
-
-    Raises:
-        ValueError: an argument out of its range or of the wrong shape; the message names it and its value.
+    Returns a scalar >= 0, in nats. ValueError: an argument out of its range or of the wrong shape, which it names.
 
     Source: Hinton, Vinyals, Dean 2015, arXiv:1503.02531, section 2, with batchmean reduction.
     """

@@ -27,11 +27,8 @@ def build(
         seed: of the weights, as after torch.manual_seed(seed), but the global random state stays; None draws from that.
         pretrained: load torchvision's default weights (a download) and put a new last layer on them.
 
-    Returns:
-        A model in training mode that maps float (batch, channels, height, width) to logits (batch, classes).
-
-    Raises:
-        ValueError: an unknown name, a shape too small for the model, classes < 2, or no pretrained weights for it.
+    Returns a model in training mode that maps float (batch, channels, height, width) to logits (batch, classes).
+    ValueError: an unknown name, a shape too small for the model, classes < 2, or no pretrained weights for it.
     """
     if seed is not None:
         with torch.random.fork_rng(devices=[]):
