@@ -3,6 +3,7 @@
 Where a teacher comes from stands in teachers.py; every step that is taken here can be read in `describe`.
 """
 
+import contextlib
 import re
 from collections.abc import Sequence
 
@@ -11,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from kdlab.data import Dataset
+from kdlab.evaluation import AT_ONCE
 from kdlab.losses import as_logits
 from workbook.task.foreign import Facts, nearest
 
@@ -51,8 +53,7 @@ class Teacher(nn.Module):
         """
         super().__init__()
         self.name, self.trained, self.probabilities = name, trained, probabilities
-        self.device = dataset.train.images.device
-        self.model = model.to(self.device)
+        self.model = model.to(dataset.train.images.device)
         self.claimed = known.get("accuracy", (None,))[0]
         self._floored = self._answered = 0
         self.steps: list[str] = []
@@ -71,24 +72,29 @@ class Teacher(nn.Module):
         """Every step between the data set and the teacher's answers, a line each, with who says so."""
         return "\n".join([f"{self.name}{'' if self.trained else ', untrained'}", *(f"  {line}" for line in self.steps)])
 
-    __str__ = describe
+    __str__ = __repr__ = describe
 
     def forward(self, images: Tensor) -> Tensor:
-        logits = self._answer(self.prepare(images))
-        return logits if self.columns is None else logits[:, self.columns]
+        values = self.channels * self.size[0] * self.size[1]  # of an image as the teacher sees it, maybe a larger one
+        at_once = max(PROBE, AT_ONCE.get(images.device.type, AT_ONCE["accelerator"]) // values)
+        parts = images.split(at_once) if values > images.shape[1:].numel() else [images]
+        logits = torch.cat([self._answer(self.prepare(part)) for part in parts])
+        return logits if self.columns is None else logits[:, self.columns.to(logits.device)]
 
     @torch.no_grad()
     def prepare(self, images: Tensor) -> Tensor:
         """What the teacher is shown for the data set's normalized images (n, channels, height, width)."""
         if self.undone:
-            images = images * self.undone[1] + self.undone[0]  # 0..1
+            mean, std = (x.to(images.device) for x in self.undone)
+            images = images * std + mean  # 0..1
         if images.shape[1] != self.channels:
             weights = images.new_tensor(GREY).view(1, 3, 1, 1)
             images = images.expand(-1, 3, -1, -1) if self.channels == 3 else (images * weights).sum(1, keepdim=True)
         if tuple(images.shape[2:]) != self.size:
             images = F.interpolate(images, self.size, mode="bilinear", antialias=True)
         if self.done:
-            images = (images - self.done[0]) / self.done[1]
+            mean, std = (x.to(images.device) for x in self.done)
+            images = (images - mean) / std
         if self.dtype == torch.uint8:
             images = (images * 255).round().clamp(0, 255)
         return images.to(self.dtype)
@@ -100,7 +106,8 @@ class Teacher(nn.Module):
         if was_training:
             self.model.eval()
         try:
-            answer = as_logits(self.model(images))
+            with self._own_precision(images.device.type):
+                answer = as_logits(self.model(images))
         finally:
             if was_training:
                 self.model.train()
@@ -112,6 +119,10 @@ class Teacher(nn.Module):
         floor = FLOOR[answer.dtype]
         self._floored, self._answered = self._floored + int((answer < floor).sum()), self._answered + answer.numel()
         return answer.float().clamp_min(floor).log()
+
+    def _own_precision(self, kind: str):
+        """Keeps autocast off weights that are not float32: it would cast the images, and not all weights with them."""
+        return contextlib.nullcontext() if self.dtype == torch.float32 else torch.autocast(kind, enabled=False)
 
     def _plan(self, dataset: Dataset, known: Facts) -> None:
         """Settles what `prepare` does."""
@@ -125,14 +136,15 @@ class Teacher(nn.Module):
         if self.channels != channels and {self.channels, channels} != {1, 3}:
             raise ValueError(f"{self.name} takes {self.channels} channels, and {dataset.name} has {channels}")
         here = [tuple(float(x) for x in figures) for figures in (dataset.mean, dataset.std)]
-        there, norm_by = self._normalisation(known, here)
+        bytes_in = self.dtype == torch.uint8
+        there, norm_by = (None, "") if bytes_in else self._normalisation(known)
         fewer = self.channels < channels
         plain = [_grey(figures) if fewer else _spread(figures, self.channels) for figures in here]
         # Scaling commutes with normalising; turning to grey does not, and a teacher that takes bytes wants pixels.
         redo = there is not None and there != plain
-        undo = redo or self.dtype == torch.uint8 or fewer
-        target = None if self.dtype == torch.uint8 else (there or plain if undo else None)
-        self.undone, self.done = _column(here, self.device) if undo else None, _column(target, self.device)
+        undo = redo or bytes_in or fewer
+        target = (there or plain) if undo and not bytes_in else None
+        self.undone, self.done = _column(here if undo else None), _column(target)
         say = self.steps.append
         if undo:
             say(f"pixels      the data set's normalisation is undone (mean {_text(here[0])}, std {_text(here[1])})")
@@ -144,12 +156,14 @@ class Teacher(nn.Module):
             say(f"size        {sizes}, bilinear with antialiasing ({size_by})")
         if target:
             say(f"normalised  mean {_text(target[0])}, std {_text(target[1])} ({norm_by or 'of the data set'})")
-        elif self.dtype != torch.uint8 and self.trained:
+        elif bytes_in:
+            say("normalised  not at all: it takes bytes in 0..255")
+        elif self.trained:
             say(f"normalised  as the data set ({norm_by or 'assumed: nobody says how the teacher was trained'})")
         if self.dtype != torch.float32:
             say(f"precision   {str(self.dtype).removeprefix('torch.')} ({dtype_by})")
 
-    def _normalisation(self, known: Facts, here: list) -> tuple[list | None, str]:
+    def _normalisation(self, known: Facts) -> tuple[list | None, str]:
         """The teacher's mean and std, or None where nobody says."""
         if ("mean" in known) != ("std" in known):
             one = "mean" if "mean" in known else "std"
@@ -165,8 +179,6 @@ class Teacher(nn.Module):
                 f"mean and std are of pixels in 0..1, std > 0, got mean {_text(mean)}, std {_text(std)}; figures for"
                 " pixels in 0..255 are divided by 255"
             )
-        if self.dtype == torch.uint8:
-            raise ValueError(f"{self.name} takes bytes in 0..255, which are not normalised; leave mean and std out")
         return [_spread(mean, self.channels), _spread(std, self.channels)], by
 
     def _classes(self, dataset: Dataset, known: Facts) -> None:
@@ -199,7 +211,7 @@ class Teacher(nn.Module):
                 " teacher's; name them in the order of its logits by classes="
             )
         columns = match(theirs, ours) if theirs else list(range(self.count))
-        self.columns = None if columns == list(range(self.count)) else torch.tensor(columns, device=self.device)
+        self.columns = None if columns == list(range(self.count)) else torch.tensor(columns)
         self.mapping = tuple((name, theirs[at] if theirs else None, at) for name, at in zip(ours, columns))
         if self.probabilities:
             self.steps.append("answers     the logarithm of probabilities, exact up to a constant a row")
@@ -272,8 +284,8 @@ def _spread(figures: tuple, channels: int) -> tuple:
     return tuple(figures) * channels if len(figures) == 1 else tuple(figures)
 
 
-def _column(figures: list | None, device: torch.device) -> list[Tensor] | None:
-    return figures and [torch.tensor(x, dtype=torch.float32, device=device).view(1, -1, 1, 1) for x in figures]
+def _column(figures: list | None) -> list[Tensor] | None:
+    return figures and [torch.tensor(x, dtype=torch.float32).view(1, -1, 1, 1) for x in figures]
 
 
 def _text(figures) -> str:

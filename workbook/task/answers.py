@@ -105,7 +105,7 @@ def average(
     if not banks:
         raise ValueError("an average needs at least one teacher, got none")
     first = banks[0]
-    if wrong := next((why for x in banks for why in [_differs(x, first, dataset, split)] if why), ""):
+    if wrong := next((why for x in banks for why in [differs(x, first, dataset, split)] if why), ""):
         raise ValueError(f"these teachers cannot be averaged: {wrong}")
     each = [_rows(x, first.indices) for x in banks]  # (views, n, classes) or (n, classes)
     spoken = torch.stack([F.log_softmax(x.double().cpu() / temperature, -1) for x in each])
@@ -115,7 +115,8 @@ def average(
     return bank.make(temperature * mean, dataset, split=split, indices=first.indices.cpu(), producer=producer)
 
 
-def _differs(one: Bank, first: Bank, dataset: Dataset, split: str) -> str:
+def differs(one: Bank, first: Bank, dataset: Dataset, split: str) -> str:
+    """What keeps a bank from being used with this split, or beside the first one, or an empty text."""
     if one.split != split:
         return f"a bank holds the {one.split} split in place of {split}"
     if one.classes != tuple(dataset.classes):

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from kdlab.latency import Unavailable
+from kdlab.losses import as_logits
 from workbook.runtimes.base import not_installed
 
 # What a fact is called in files: first the words of this workbook's own hand-over folder, then those of other tools.
@@ -198,7 +199,9 @@ def _few(keys, n: int = 3) -> str:
 
 def nearest(name: str, known) -> str:
     """The names that are like this one, ready for a message, or an empty text."""
-    close = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
+    known = list(known)
+    longer = [other for other in known if name and other.startswith(name)]
+    close = (longer or difflib.get_close_matches(name, known, n=3, cutoff=0.5))[:3]
     return f" (nearest: {', '.join(close)})" if close else ""
 
 
@@ -215,6 +218,7 @@ class Opened(nn.Module):
         return super().train(False)  # it was written in one mode, and has no other
 
     def call(self, images: Tensor) -> Tensor:
+        """The answers to one batch, of `batch` images where that is fixed."""
         raise NotImplementedError
 
     def forward(self, images: Tensor) -> Tensor:
@@ -283,5 +287,7 @@ class ExportedFile(Opened):
         self.batch, channels, *size = [side if isinstance(side, int) else None for side in inputs[0].shape]
         self.takes = {"channels": channels, "size": tuple(size) if all(size) else None, "dtype": inputs[0].dtype}
         self.facts: Facts = {}
-        self.device, module = inputs[0].device, program.module()
-        self.call = lambda images: module(images.to(self.device))  # hidden in a call: its eval() raises
+        self.device, self.program = inputs[0].device, [program.module()]  # in a list, not a part: its eval() raises
+
+    def call(self, images: Tensor) -> Tensor:
+        return as_logits(self.program[0](images.to(self.device))).to(images.device)

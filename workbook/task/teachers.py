@@ -17,7 +17,7 @@ from kdlab.bank import Bank
 from kdlab.data import Dataset
 from workbook.task import foreign
 from workbook.task.adapter import FLOOR, Teacher, refuse_probabilities
-from workbook.task.answers import Report, average, report
+from workbook.task.answers import Report, average, differs, report
 from workbook.task.foreign import Facts, nearest
 
 __all__ = ["Report", "Teacher", "average", "load", "load_weights", "report"]
@@ -60,7 +60,7 @@ def load(
         dataset: whose normalized images the teacher will be given, and whose classes, in their order, it answers with.
         arch: the model that a checkpoint is for, a name of `kdlab.models.build`.
         size: the teacher's, in pixels, one number or (height, width); images are scaled bilinearly with antialiasing.
-        mean, std: the teacher's, of pixels in 0..1, one figure or three.
+        mean, std: the teacher's, of pixels in 0..1, one figure or three; where it takes 0..255 they are 0 and 1/255.
         classes: the teacher's names in the order of its logits, as `workbook.task.foreign.names` takes them; columns
             are then chosen by name, exactly, or else whatever the case, spaces, _ and -.
         probabilities: whether it answers with probabilities, of which the logarithm is taken: softmax(log p / T) is
@@ -78,6 +78,8 @@ def load(
     given = dict(arch=arch, size=size, mean=mean, std=std, classes=classes)
     said = foreign.facts(given, "given")
     if isinstance(source, Bank):
+        if why := differs(source, source, dataset, "train"):
+            raise ValueError(f"this bank cannot teach {dataset.name}: {why}")
         return _answers(source, "this bank", probabilities)
     if isinstance(source, nn.Module):
         name = type(source).__name__
@@ -91,7 +93,7 @@ def load(
     if not path.is_file():
         there = [file.name for file in path.parent.glob("*")] if path.parent.is_dir() else []
         raise FileNotFoundError(f"there is no file {path}{nearest(path.name, there)}; {NOTATION}")
-    if path.suffix == ".safetensors" and not name:
+    if path.suffix == ".safetensors":
         with foreign.opened(path) as file:
             if BANK in (file.metadata() or {}):
                 return _answers(bank.read(path, dataset), str(path), probabilities)
@@ -155,7 +157,7 @@ def _split(text: str) -> tuple[str, Path | None]:
     head, colon, tail = text.partition(":")
     if colon and len(head) > 1 and not path.is_file():  # one letter is a drive
         file = Path(tail).expanduser()
-        return (head, file) if file.suffix in CHECKPOINTS or file.is_file() else (text, None)
+        return (head, file) if file.suffix or file.is_file() else (text, None)
     is_file = path.is_file() or path.suffix in (*CHECKPOINTS, *PROGRAMS) or len(path.parts) > 1
     return ("", path) if is_file else (text, None)
 
@@ -165,10 +167,10 @@ def _named(text: str, dataset: Dataset, said: Facts, seed: int, probabilities: b
     name, _, weights = text.partition(":")
     if weights:
         return _pretrained(name, weights, dataset, said, probabilities)
+    model = _build(name, dataset.shape, len(dataset.classes), seed)
     if said:
         told = ", ".join(said)
         raise ValueError(f"{name} is built new for {dataset.name}, so {told} cannot be given; write NAME:CHECKPOINT")
-    model = _build(name, dataset.shape, len(dataset.classes), seed)
     known = {"channels": (dataset.shape[0], "its name"), "classes": (tuple(dataset.classes), "built for it")}
     return Teacher(model, dataset, known, name=name, trained=False)
 
@@ -219,7 +221,10 @@ def _filled(
     first = next((tensor for tensor in state.values() if tensor.dim() == 4), None)  # the first convolution
     depth = dataset.shape[0] if first is None or first.shape[1] not in (1, 3) else first.shape[1]
     shape, classes = (depth, *size), len(dataset.classes)
-    model = _build(name, shape, classes)
+    try:
+        model = _build(name, shape, classes)
+    except ValueError as error:
+        raise ValueError(f"{error}; give size=, the pixels that this teacher was trained with") from None
     mine = model.state_dict()
     state = foreign.stripped(state, set(mine))
     counts = {len(state[key]) for key in mine.keys() & state.keys() if state[key].shape != mine[key].shape

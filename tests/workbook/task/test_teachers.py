@@ -4,6 +4,7 @@ import json
 import math
 import pickle
 import random
+import warnings
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 import torch
 from torch import nn
 
-from kdlab import Knobs, bank, data, distil, evaluate, finish, models
+from kdlab import Knobs, bank, data, devices, distil, evaluate, finish, models
 from kdlab.data import Dataset, Split
 from kdlab.files import write_weights
 from workbook.task import adapter, foreign, teachers
@@ -79,15 +80,22 @@ def test_a_name_is_a_new_model_that_the_caller_trains(digits):
     assert evaluate(teacher, digits).accuracy > 0.8
 
 
-def test_an_unknown_name_is_answered_with_the_nearest_and_the_notation(digits):
-    with pytest.raises(FileNotFoundError, match="'resnet19'.*nearest: .*resnet.*NAME:CHECKPOINT.*model.onnx"):
-        teachers.load("resnet19", digits)
+@pytest.mark.parametrize("name, near", [("resnet19", "resnet"), ("mlp", "mlp-5"), ("mobilnet_v3", "mobilenet_v3")])
+def test_an_unknown_name_is_answered_with_the_nearest_and_the_notation(digits, name, near):
+    with pytest.raises(FileNotFoundError, match=f"'{name}'.*nearest: .*{near}.*NAME:CHECKPOINT.*model.onnx"):
+        teachers.load(name, digits)
+
+
+def test_a_new_model_has_no_facts_of_its_own(digits):
+    with pytest.raises(ValueError, match="mlp-16 is built new for digits, so size cannot be given"):
+        teachers.load("mlp-16", digits, size=16)
 
 
 def test_a_missing_file_is_answered_with_the_nearest_in_its_folder(digits, tmp_path):
     saved(tmp_path / "teacher.pth", {})
-    with pytest.raises(FileNotFoundError, match="no file .*techer.pth .nearest: teacher.pth"):
-        teachers.load(tmp_path / "techer.pth", digits, arch="mlp-16")
+    for missing in ("techer.pth", "teacher.pht"):
+        with pytest.raises(FileNotFoundError, match=f"no file .*{missing} .nearest: teacher.pth"):
+            teachers.load(f"mlp-16:{tmp_path / missing}?size=8", digits)
 
 
 @pytest.mark.parametrize("form", ["plain", "state_dict", "model", "beside arch", "safetensors"])
@@ -102,6 +110,8 @@ def test_a_checkpoint_gives_the_same_answers_as_the_model(digits, teacher, tmp_p
         saved(path, state if form == "plain" else {form: state, "epoch": 3})
     found, images = teachers.load(source.format(path), digits), digits.normalize(digits.test.images)
     assert found.trained and torch.equal(found(images), teacher(images))
+    student = models.build("mlp-8", digits.shape, 10, seed=0)
+    assert len(list(distil(student, digits, teacher=found, steps=2, batch_size=50))) == 2
 
 
 def test_a_checkpoint_without_its_model_asks_for_it(digits, teacher, tmp_path):
@@ -145,8 +155,12 @@ def test_an_unknown_fact_is_refused_with_the_known_ones(noise):
 def test_a_bank_is_told_from_weights_and_checked(digits, known, tmp_path):
     bank.write(known, tmp_path / "answers.safetensors")
     assert torch.equal(teachers.load(str(tmp_path / "answers.safetensors"), digits).logits, known.logits)
+    others = data.load("digits", seed=1)
     with pytest.raises(ValueError, match="does not fit"):
-        teachers.load(tmp_path / "answers.safetensors", data.load("digits", seed=1))
+        teachers.load(tmp_path / "answers.safetensors", others)
+    assert teachers.load(known, digits) is known
+    with pytest.raises(ValueError, match="this bank cannot teach digits: .*other images"):
+        teachers.load(known, others)
 
 
 def test_torchvisions_weights_by_name_bring_their_size_and_classes(monkeypatch):
@@ -254,8 +268,18 @@ def test_a_whole_pickled_model_is_refused_with_what_to_do(digits, tmp_path):
         teachers.load(f"mlp-16:{path}", digits)
 
 
+def test_a_torchscript_program_is_refused_with_what_to_do(tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch.jit is on its way out
+        torch.jit.script(linear()).save(tmp_path / "t.pt")
+        with pytest.raises(ValueError, match="is a TorchScript program; save its state_dict"):
+            teachers.load_weights(linear(), tmp_path / "t.pt")
+
+
 @pytest.mark.parametrize("name", ["t.pth", "t.safetensors", "t.onnx", "t.pt2"])
 def test_a_damaged_file_is_named(digits, tmp_path, name):
+    if name.endswith("onnx"):
+        pytest.importorskip("onnxruntime")
     (tmp_path / name).write_bytes(b"not what it says")
     with pytest.raises(ValueError, match=f"{name} is not"):
         teachers.load(tmp_path / name, digits, arch=None if name[2:] in ("onnx", "pt2") else "mlp-16")
@@ -302,6 +326,13 @@ def test_a_teacher_in_half_precision_answers_in_float32(noise, shown):
     answer = teachers.load(model, noise)(shown)
     assert model.images.dtype == torch.float16 and answer.dtype == torch.float32
     torch.testing.assert_close(answer, model.float()(shown.half().float()).detach(), rtol=2e-3, atol=2e-3)
+
+
+def test_a_half_precision_teacher_fills_a_bank_under_autocast(noise, shown):
+    model = models.build("cnn-4", noise.shape, 3, seed=0).half().eval()
+    settings = devices.Settings(autocast=torch.bfloat16)
+    answers = bank.fill(teachers.load(model, noise), noise, settings=settings)
+    torch.testing.assert_close(answers.logits, model(shown.half()).float().detach(), rtol=1e-2, atol=1e-2)
 
 
 @pytest.mark.parametrize("facts, said", [
@@ -359,6 +390,30 @@ def test_class_names_are_read_in_every_form(given, tmp_path):
 def test_a_model_that_cannot_take_the_size_says_so(noise):
     with pytest.raises(ValueError, match="cannot take images .3, 8, 8.*is it size"):
         teachers.load(linear(3 * 16 * 16), noise)
+
+
+def test_a_checkpoint_of_other_channels_and_classes_is_built_as_its_weights_say(tmp_path):
+    grey, names = pictures(channels=1, size=32, classes=("b", "d")), ["a", "b", "c", "d", "e"]
+    model = models.build("resnet8", (3, 32, 32), 5, seed=0).eval()
+    path = saved(tmp_path / "t.pth", {"arch": "resnet8", "classes": names, "state_dict": model.state_dict()})
+    images = grey.normalize(grey.test.images)
+    assert torch.equal(teachers.load(path, grey)(images), model(images.expand(-1, 3, -1, -1))[:, [1, 3]])
+
+
+def test_torchvisions_model_for_grey_images_is_read_back(tmp_path):
+    grey = pictures(channels=1, size=32, n=6)
+    model = models.build("squeezenet1_1", grey.shape, 3, seed=0).eval()  # its keys begin with "model."
+    write_weights(model, tmp_path / "t.safetensors")
+    images = grey.normalize(grey.test.images)
+    assert torch.equal(teachers.load(f"squeezenet1_1:{tmp_path / 't.safetensors'}", grey)(images), model(images))
+
+
+def test_a_large_teacher_of_small_images_is_asked_in_parts(noise, shown):
+    model = Seen()
+    many = shown.repeat(3, 1, 1, 1)
+    answer = teachers.load(model, noise, size=224)(many)
+    assert len(answer) == 72 and len(model.images) <= 16  # 72 at once would be 43 MB, and 3,125 of the digits 2 GB
+    torch.testing.assert_close(answer[:24], answer[48:])
 
 
 # --- its own accuracy -------------------------------------------------------------------------------------------------
@@ -570,7 +625,13 @@ def test_an_onnx_file_of_two_inputs_or_other_dimensions_is_refused(noise, tmp_pa
 @pytest.mark.parametrize("dynamic", [True, False])
 def test_a_torch_export_file_answers_as_its_model(noise, shown, tmp_path, dynamic):
     batch = ({0: torch.export.Dim("batch")},) if dynamic else None
-    torch.export.save(torch.export.export(linear(), (shown[:5],), dynamic_shapes=batch), tmp_path / "t.pt2")
+    class Pair(nn.Module):
+        model = linear()
+
+        def forward(self, images):
+            return self.model(images), images
+
+    torch.export.save(torch.export.export(Pair(), (shown[:5],), dynamic_shapes=batch), tmp_path / "t.pt2")
     teacher = teachers.load(str(tmp_path / "t.pt2"), noise)
     torch.testing.assert_close(teacher(shown), linear()(shown).detach(), rtol=1e-5, atol=1e-5)
     assert evaluate(teacher, noise).accuracy == evaluate(linear(), noise).accuracy
