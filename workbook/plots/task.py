@@ -28,7 +28,7 @@ def recall(classes: Sequence[str], shares: Sequence[float], counts: Sequence[int
     """
     labels, look = readable(classes)
     order = sorted((i for i in range(len(classes)) if counts[i]), key=lambda i: shares[i])[:SHOWN]
-    figure, ax = blank(title, "pictures recognised (%), 95% interval", "", size=(5.4, 1.4 + 0.34 * len(order)), dpi=150)
+    figure, ax = blank(title, "pictures recognised (%),\n95% interval", "", size=(5.4, 1.6 + 0.34 * len(order)), dpi=150)
     for place, i in enumerate(order):
         low, high = wilson(shares[i], counts[i])
         ax.barh(place, 100 * shares[i], height=0.7, color=COLORS[5], edgecolor="none")
@@ -52,7 +52,8 @@ def readable(names: Sequence[str]) -> tuple[list[str], dict]:
 
     Scripts that run from right to left, or whose letters join, are numbered too: matplotlib < 3.11 sets them wrong.
     """
-    short = ["".join(letter if letter.isprintable() else "�" for letter in unicodedata.normalize("NFC", name))
+    unseen = {"Cf": "", "Cc": "�", "Zl": "�", "Zp": "�", "Cs": "�"}
+    short = ["".join(unseen.get(unicodedata.category(letter), letter) for letter in unicodedata.normalize("NFC", name))
              for name in names]
     short = [name if len(name) <= LONGEST else name[: LONGEST - 1] + "…" for name in short]
     letters = set("".join(short))
