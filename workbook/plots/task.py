@@ -28,7 +28,8 @@ def recall(classes: Sequence[str], shares: Sequence[float], counts: Sequence[int
     """
     labels, look = readable(classes)
     order = sorted((i for i in range(len(classes)) if counts[i]), key=lambda i: shares[i])[:SHOWN]
-    figure, ax = blank(title, "pictures recognised (%),\n95% interval", "", size=(5.4, 1.6 + 0.34 * len(order)), dpi=150)
+    size = (5.4, 1.6 + 0.34 * len(order))
+    figure, ax = blank(title, "pictures recognised (%),\n95% interval", "", size=size, dpi=150)
     for place, i in enumerate(order):
         low, high = wilson(shares[i], counts[i])
         ax.barh(place, 100 * shares[i], height=0.7, color=COLORS[5], edgecolor="none")
