@@ -136,15 +136,21 @@ def test_facts_in_a_checkpoint_and_in_the_string_are_used_and_told(noise, tmp_pa
 
 
 def test_an_argument_goes_before_the_string_the_file_and_labels_json(noise, tmp_path):
-    path = saved(tmp_path / "t.pth", {"state_dict": linear().state_dict(), "classes": ["dog", "eel", "cat"]})
-    (tmp_path / "labels.json").write_text(json.dumps({"classes": ["eel", "dog", "cat"], "mean": [0.5], "std": [0.25]}))
-    model, order = linear(), lambda found: [at for _, _, at in found.mapping]
-    write_weights(model, tmp_path / "t.safetensors")
-    known = {**foreign.beside(path), **foreign.read_checkpoint(path)[1]}
-    assert known["classes"] == (("dog", "eel", "cat"), "t.pth") and known["mean"][1].endswith("labels.json")
-    teacher = adapter.Teacher(model, noise, known, name="t")
-    assert order(teacher) == [2, 0, 1] and "mean 0.5 0.5 0.5, std 0.25 0.25 0.25" in str(teacher)
-    assert order(teachers.load(model, noise, classes="cat,eel,dog")) == [0, 2, 1]
+    model = models.build("mlp-8", noise.shape, 3, seed=0)
+    content = {"state_dict": model.state_dict(), "arch": "mlp-8", "classes": ["dog", "eel", "cat"]}
+    path = saved(tmp_path / "t.pth", content)
+    labels = {"classes": ["eel", "dog", "cat"], "mean": [0.5], "std": [0.25]}
+    (tmp_path / "labels.json").write_text(json.dumps(labels))
+
+    def order(source, **facts):
+        return [at for _, _, at in teachers.load(source, noise, **facts).mapping]
+
+    assert order(path) == [2, 0, 1] and "mean 0.5 0.5 0.5, std 0.25 0.25 0.25" in str(teachers.load(path, noise))
+    assert order(f"{path}?classes=cat,eel,dog") == [0, 2, 1]
+    assert order(f"{path}?classes=cat,eel,dog", classes=["cat", "dog", "eel"]) == [0, 1, 2]
+    write_weights(model, tmp_path / "t.safetensors")  # says nothing, so labels.json is heard
+    assert order(f"mlp-8:{tmp_path / 't.safetensors'}") == [2, 1, 0]
+    assert order(model, classes="cat,eel,dog") == [0, 2, 1]
 
 
 def test_an_unknown_fact_is_refused_with_the_known_ones(noise):
@@ -301,11 +307,12 @@ def test_an_adapter_with_nothing_to_do_changes_no_bit(noise, shown):
         assert model.images.data_ptr() == shown.data_ptr()
 
 
-def test_the_teacher_sees_what_its_own_preparation_would_show(noise, shown):
+@pytest.mark.parametrize("size", [(12, 10), (4, 3)])
+def test_the_teacher_sees_what_its_own_preparation_would_show(noise, shown, size):
     model = Seen()
-    teachers.load(model, noise, size=(12, 10), **IMAGENET)(shown)
+    teachers.load(model, noise, size=size, **IMAGENET)(shown)
     mean, std = (torch.tensor(x).view(1, 3, 1, 1) for x in IMAGENET.values())
-    own = nn.functional.interpolate((pixels(noise) - mean) / std, (12, 10), mode="bilinear", antialias=True)
+    own = nn.functional.interpolate((pixels(noise) - mean) / std, size, mode="bilinear", antialias=True)
     torch.testing.assert_close(model.images, own, rtol=1e-4, atol=1e-5)
 
 
@@ -489,6 +496,7 @@ def test_what_is_below_the_floor_is_counted_and_told(noise, shown):
             return torch.eye(3)[torch.zeros(len(images), dtype=torch.long)]
 
     teacher = teachers.load(OneHot(), noise, probabilities=True)
+    assert teacher.floored == 0  # the images that it was tried with do not count
     assert teacher(shown)[0].tolist() == pytest.approx([0, -126 * math.log(2), -126 * math.log(2)])
     assert teacher.floored == pytest.approx(2 / 3)
     assert "66.67% of its probabilities" in str(teachers.report(teacher, noise))
