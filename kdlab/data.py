@@ -1,6 +1,6 @@
-"""Data sets by name, each split one uint8 tensor in memory, with batches and views as tensor work.
+"""Data sets, each split one uint8 tensor in memory or mapped from a file, with batches and views as tensor work.
 
-Where the pictures come from is told in sources.py; there is no DataLoader and no worker process.
+Where pictures come from is told in sources.py and, for files, in the workbook; there is no DataLoader and no worker.
 """
 
 import functools
@@ -53,7 +53,8 @@ class Dataset:
 
     mean and std, float32 (channels,) in 0..1 units, are measured on the training split where they are left out.
     `mirrored` says that an image in the mirror still shows its class: true of most photographs, not of letters.
-    `only` sets `indices`: `in_use`, int64 (n,) on the CPU, are these or all. `augmented` sets `recipe`, for views.
+    `only` sets `indices`: `in_use`, int64 (n,) on the CPU, are these or all. `augmented` sets `recipe`, for views. `val`
+    is a third part, to choose on, or None.
     """
 
     name: str
@@ -65,14 +66,15 @@ class Dataset:
     mirrored: bool = False
     indices: Tensor | None = None
     recipe: Recipe | None = None
+    val: Split | None = None
 
     in_use = property(lambda self: torch.arange(len(self.train)) if self.indices is None else self.indices.cpu())
 
     def __post_init__(self) -> None:
-        if self.test.images.shape[1:] != self.shape:
-            given = tuple(self.test.images.shape[1:])
-            raise ValueError(f"test images must have the training images' shape {self.shape}, got {given}")
-        for split in (self.train, self.test):
+        for name in ("test", "val") if self.val else ("test",):
+            if (given := tuple(self.part(name).images.shape[1:])) != self.shape:
+                raise ValueError(f"{name} images must have the training images' shape {self.shape}, got {given}")
+        for split in filter(None, (self.train, self.test, self.val)):
             if len(wrong := split.labels[(split.labels < 0) | (split.labels >= len(self.classes))]):
                 raise ValueError(f"labels must be in 0 .. {len(self.classes) - 1}, got {int(wrong[0])}")
         if self.mean is None or self.std is None:
@@ -82,10 +84,12 @@ class Dataset:
                 object.__setattr__(self, name, value)
 
     def part(self, split: str) -> Split:
-        """The split of that name, "train" or "test"; ValueError for another."""
-        if split not in ("train", "test"):
-            raise ValueError(f"split must be 'train' or 'test', got {split!r}")
-        return getattr(self, split)
+        """The split of that name, "train", "test" or, where there is one, "val"; ValueError for another."""
+        if split not in ("train", "test", "val"):
+            raise ValueError(f"split must be 'train', 'val' or 'test', got {split!r}")
+        if (part := getattr(self, split)) is None:
+            raise ValueError(f"{self.name} has no part val; load it with val=0.1, for a tenth of train")
+        return part
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -118,8 +122,9 @@ class Dataset:
 
     def to(self, device: str | torch.device) -> "Dataset":
         """The same data set with its images, labels, mean and std on a device."""
-        train, test = (Split(s.images.to(device), s.labels.to(device)) for s in (self.train, self.test))
-        return replace(self, train=train, test=test, mean=self.mean.to(device), std=self.std.to(device))
+        parts = {name: getattr(self, name) for name in ("train", "test", "val") if getattr(self, name)}
+        parts = {name: Split(part.images.to(device), part.labels.to(device)) for name, part in parts.items()}
+        return replace(self, **parts, mean=self.mean.to(device), std=self.std.to(device))
 
     def fingerprint(self, split: str = "train") -> dict[str, str]:
         """Two digests of a split's images and labels, 32 hex digits: "content" whatever their order, and "order"."""
@@ -131,47 +136,44 @@ class Dataset:
                 "order": digest(start + b"".join(each)).hexdigest()}
 
 
-def load(
-    name: str, *, seed: int = 0, size: int = 32, train: int = 6000, test: int = 2000, root: str | Path | None = None
-) -> Dataset:
-    """A data set by its name, on the CPU.
+def load(name: str, *, seed: int = 0, train: int = 6000, test: int = 2000) -> Dataset:
+    """A data set that needs no file, on the CPU; the same arguments give the same tensors.
 
     Args:
-        name: "digits" (scikit-learn's 1,797, 1x8x8), "glyphs" (ten confusable characters, drawn here, 3x32x32),
-            "cifar10" (3x32x32, a download of 170 MB), "folder:PATH" (images in PATH/train/CLASS/*, PATH/test/CLASS/*).
-        seed: splits the digits and draws the glyphs; the other two come split.
-        size: pixels a side to which the images of a folder are brought.
-        train, test: numbers of glyphs, >= 1.
-        root: where cifar10 is kept; `cache_dir()` where it is left out.
-
-    Returns:
-        A Dataset; the same arguments give the same tensors. Only CIFAR-10 is `mirrored`.
-
-    Raises:
-        ValueError: an unknown name, a number below 1, or a folder that cannot be used; the message names the file.
-        FileNotFoundError: a folder that is not there, or without train/ or test/.
-        ConnectionError: cifar10 is not here and cannot be fetched.
+        name: "digits" (scikit-learn's 1,797, 1x8x8) or "glyphs" (ten confusable characters, drawn here, 3x32x32).
+        seed: splits the digits and draws the glyphs.
+        train, test: numbers of glyphs, >= 1; ValueError for others, and for an unknown name.
     """
-    for argument, value in dict(size=size, train=train, test=test).items():
-        if value < 1:
-            raise ValueError(f"{argument} must be >= 1, got {value}")
-    if name == "digits":
-        parts = sources.digits(seed)
-    elif name == "glyphs":
-        parts = sources.glyphs(seed, train, test)
-    elif name == "cifar10":
-        parts = sources.cifar10(Path(root).expanduser() if root else cache_dir())
-    elif name.startswith("folder:") and name != "folder:":
-        parts = sources.folder(Path(name.removeprefix("folder:")).expanduser(), size, cache_dir() / "folders")
-    else:
-        raise ValueError(f"unknown data set {name!r}; there are digits, glyphs, cifar10 and folder:PATH")
-    train_part, test_part, classes = parts
-    return Dataset(name, Split(*train_part), Split(*test_part), classes, mirrored=name == "cifar10")
+    if min(train, test) < 1:
+        raise ValueError(f"train and test must be >= 1, got train={train} and test={test}")
+    if name not in ("digits", "glyphs"):
+        raise ValueError(f"unknown data set {name!r}; there are digits and glyphs, others by workbook.task.load")
+    parts = sources.digits(seed) if name == "digits" else sources.glyphs(seed, train, test)
+    return Dataset(name, Split(*parts[0]), Split(*parts[1]), parts[2])
 
 
 def cache_dir() -> Path:
     """Where downloads and decoded folders are kept: KDLAB_CACHE, or ~/.cache/kdlab. It may not exist yet."""
     return Path(os.environ.get("KDLAB_CACHE") or "~/.cache/kdlab").expanduser()
+
+
+def stratified(labels: Tensor, count: int, *, seed: int) -> Tensor:
+    """Indices of so many images, int64 (count,) in random order: every class keeps its share, and one image if it can.
+
+    Args:
+        labels: int64 (n,), of all images.
+        count: 1 .. n; ValueError for another.
+        seed: which images, and their order.
+    """
+    if not 1 <= count <= len(labels):
+        raise ValueError(f"count must be in 1 .. {len(labels)}, the number of images, got {count}")
+    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
+    shuffled = labels.cpu()[order]
+    counts, by_class = torch.bincount(shuffled), shuffled.argsort(stable=True)
+    before = (counts.cumsum(0) - counts)[shuffled[by_class]]
+    rank = torch.empty_like(order).index_copy_(0, by_class, torch.arange(len(order)) - before)  # within its class
+    place = torch.where(rank == 0, -1.0, (rank + 0.5) / counts[shuffled])  # of each class so much, up to a place
+    return order[place.argsort(stable=True)[:count].sort().values]
 
 
 def batches(n: int, batch_size: int | None, *, seed: int, device: str | torch.device) -> Iterator[Tensor]:
@@ -183,8 +185,7 @@ def batches(n: int, batch_size: int | None, *, seed: int, device: str | torch.de
         seed: of the shuffle, drawn on the CPU so that the order is the same on every device.
         device: where the indices shall lie.
 
-    Yields:
-        int64 (batch,), each in 0 .. n - 1; ValueError for n or batch_size below 1.
+    Yields int64 (batch,), each in 0 .. n - 1; ValueError for n or batch_size below 1.
     """
     if n < 1 or (batch_size is not None and batch_size < 1):
         raise ValueError(f"n and batch_size must be >= 1, got n={n} and batch_size={batch_size}")
@@ -209,8 +210,7 @@ def augment(images: Tensor, recipe: Recipe, *, indices: Tensor, view: int) -> Te
         indices: int64 (n,), the places of the images in their split.
         view: the number of the view, >= 0.
 
-    Returns:
-        uint8 (n, channels, height, width), newly made; ValueError for a pad out of its range.
+    Returns uint8 (n, channels, height, width), newly made; ValueError for a pad out of its range.
     """
     n, channels, height, width = images.shape
     pad, span = recipe.pad, 2 * recipe.pad + 1
@@ -243,7 +243,8 @@ def _reflect(index: Tensor, length: int) -> Tensor:
 
 def _mean_and_std(images: Tensor) -> tuple[Tensor, Tensor]:
     # From exact counts of the 256 values: the same figures on every device and with any number of threads.
-    counts = torch.stack([torch.bincount(x.flatten(), minlength=256) for x in images.cpu().unbind(1)]).double()
+    parts = ([torch.bincount(x.flatten(), minlength=256) for x in part.cpu().unbind(1)] for part in images.split(1000))
+    counts = sum(map(torch.stack, parts)).double()  # part by part: the images may be larger than memory
     shares, values = counts / counts.sum(1, keepdim=True), torch.arange(256, dtype=torch.float64) / 255
     mean = shares @ values  # (channels,)
     std = (shares * (values - mean[:, None]) ** 2).sum(1).sqrt()

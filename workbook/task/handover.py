@@ -79,7 +79,7 @@ def write(
         dataset: int8 is calibrated on its training pictures in use, and every export judged on its test pictures.
         facts: what the notebook knows; what is left out is said to be missing.
         teacher: on the data set's device, or its logits (n, classes) for the test pictures; for accuracy and agreement.
-        ground: the colour behind transparent pictures, as `kdlab.sources.picture` took it.
+        ground: the colour behind transparent pictures, as `workbook.task.picture` took it.
         tolerated: how much of the accuracy, in 0..1, an export may lose before it is marked "do not ship".
         timed: names of `workbook.runtimes.RUNTIMES`; None for those at hand that are quick to build, () for none.
         seconds: after so many no other runtime is built for timing.

@@ -1,0 +1,293 @@
+"""Any data set of pictures by one string, or from an object that holds pictures and labels.
+
+Folders of files stand in folders.py; torchvision's sets are torchvision's own classes, fetched with a time limit.
+"""
+
+import contextlib
+import difflib
+import hashlib
+import inspect
+import os
+import socket
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from http.client import HTTPException
+from pathlib import Path
+from unittest import mock
+from urllib.error import URLError
+from urllib.request import Request, urlopen
+
+import torch
+from torch import Tensor
+
+from kdlab import data
+from kdlab.data import Dataset, Split
+from workbook.task import folders, store
+from workbook.task.pictures import picture
+
+# torchvision's sets of pictures with one label each; photographs still show their class in the mirror.
+PHOTOGRAPHS = """Caltech101 Caltech256 CIFAR10 CIFAR100 Country211 DTD EuroSAT FGVCAircraft Flowers102 Food101
+    Imagenette ImageNet OxfordIIITPet Places365 StanfordCars STL10 SUN397""".split()
+OTHERS = "EMNIST FashionMNIST FER2013 GTSRB KMNIST MNIST PCAM QMNIST RenderedSST2 SEMEION SVHN USPS".split()
+SPLITS = {"train": ("train", "trainval", "train-standard"), "val": ("val", "valid"), "test": ("test", "val", "valid")}
+MORE = {"EMNIST": {"split": "balanced"}}  # what a class needs besides
+
+# Seconds that a download may stay silent; bytes per second that it must reach on average once it has run for seconds.
+TIMEOUT, SPEED_FLOOR, SPEED_GRACE = 15.0, 50_000, 20.0
+
+
+def load(
+    name: str, *, size: int | tuple[int, int] | None = None, val: float = 0.0, seed: int = 0, ground: str = "white",
+    root: str | Path | None = None, **options,
+) -> Dataset:
+    """A data set by its name, on the CPU.
+
+    Args:
+        name: "folder:PATH" (see `folders.load`), "digits" or "glyphs" (see `kdlab.data.load`, which takes the options),
+            or any set of torchvision with one label a picture: "cifar100", "fashion_mnist", "flowers102", …
+        size: pixels a side, or (height, width); None for 32 of a folder, and for the pictures' own elsewhere.
+        val: in [0, 1): the share of train that becomes the part val by the seed, where the set has none.
+        seed: of the splits that are made here; the sets of torchvision come split, most of them.
+        ground: the colour behind transparency, as in `pictures.picture`.
+        root: where torchvision's sets are kept, and fetched to; None for `store.folder()`.
+
+    Raises:
+        ValueError: an unknown name, with the nearest; or a set that cannot be used. FileNotFoundError: no such folder.
+        ConnectionError: a set is not here and cannot be fetched; the message names the choices without a network.
+    """
+    if not 0 <= val < 1:
+        raise ValueError(f"val must be in [0, 1), got {val}")
+    if name.startswith("folder:") and name != "folder:":
+        place = Path(name.removeprefix("folder:")).expanduser()
+        return folders.load(place, size=32 if size is None else size, val=val, seed=seed, ground=ground)
+    if name in ("digits", "glyphs"):
+        return _with_val(data.load(name, seed=seed, **options), val, seed)
+    theirs = {_plain(kind): kind for kind in PHOTOGRAPHS + OTHERS}
+    if _plain(name) not in theirs:
+        known = ["digits", "glyphs", *(_spelt(kind) for kind in theirs.values())]
+        near = difflib.get_close_matches(name.lower(), known, 1)
+        asked = f", did you mean {near[0]}?" if near else ";"
+        raise ValueError(f"unknown data set {name!r}{asked} there are folder:PATH, {', '.join(known)}")
+    kind = theirs[_plain(name)]
+    parts = _torchvision(kind, Path(root).expanduser() if root else store.folder())
+    classes = getattr(parts["train"], "classes", None) or getattr(parts["train"], "categories", None)
+    found = from_dataset(**parts, name=name, classes=classes, size=size, seed=seed, ground=ground,
+                         mirrored=kind in PHOTOGRAPHS)
+    return _with_val(found, val, seed)
+
+
+def from_dataset(
+    train, test=None, *, name: str, val=None, classes=None, size: int | tuple[int, int] | None = None, seed: int = 0,
+    ground: str = "white", mirrored: bool = False,
+) -> Dataset:
+    """A data set of any torch or Hugging Face data sets, whose pictures are read once and kept.
+
+    Args:
+        train, test, val: each with a length, and at i a pair (picture, label), or a row with "image" or "img" and
+            "label"; pictures as `pictures.picture` takes them. Without test a fifth of train is taken, by the seed.
+        name: for messages.
+        classes: their names, in the labels' order; None for what train says of itself, else for the labels, sorted.
+        size: pixels a side, or (height, width); None where all pictures have one size.
+        seed: of the split.
+        ground: see `pictures.picture`.
+        mirrored: see Dataset.
+
+    Returns:
+        Dataset: of 1 channel where all pictures are grey, else of 3.
+
+    Raises:
+        ValueError: a part that is empty, pictures of several sizes, or a label that is no class; with part and place.
+    """
+    given = {part: each for part, each in (("train", train), ("test", test), ("val", val)) if each is not None}
+    read = {part: _rows(part, each, size, ground) for part, each in given.items()}
+    shapes = {tuple(images.shape[2:]) for images, _ in read.values()}
+    if len(shapes) > 1:
+        raise ValueError(f"the parts of {name} have pictures of {_sizes(shapes)} pixels; give size=")
+    channels = max(images.shape[1] for images, _ in read.values())
+    known = list(classes or _told(train) or sorted({label for _, labels in read.values() for label in labels}))
+    place = {label: i for i, label in enumerate(known)}
+    splits = {}
+    for part, (images, labels) in read.items():
+        numbers = [place.get(label, label) for label in labels]
+        if wrong := [x for x in numbers if not isinstance(x, int) or isinstance(x, bool) or not 0 <= x < len(known)]:
+            raise ValueError(f"{part} has the label {wrong[0]!r}, which is none of the {len(known)} classes")
+        splits[part] = Split(images.expand(-1, channels, -1, -1).contiguous(), torch.tensor(numbers))
+    if test is None:
+        splits["train"], splits["test"] = _taken(splits["train"], 0.2, seed)
+        print(f"{name} has no test part: split by seed {seed}, class by class, "
+              f"into {len(splits['train']):,} train, {len(splits['test']):,} test")
+    return Dataset(name, classes=tuple(map(str, known)), mirrored=mirrored, **splits)
+
+
+def _with_val(dataset: Dataset, val: float, seed: int) -> Dataset:
+    if dataset.val or not val:
+        return dataset
+    train, taken = _taken(dataset.train, val, seed)
+    print(f"val: {len(taken):,} of the training pictures, class by class, by seed {seed}")
+    return Dataset(dataset.name, train, dataset.test, dataset.classes, mirrored=dataset.mirrored, val=taken)
+
+
+def _taken(split: Split, share: float, seed: int) -> tuple[Split, Split]:
+    """What stays, at least one of each class, and what goes, both in their order."""
+    stay, _ = folders._taken(list(enumerate(split.labels.tolist())), share, seed)
+    kept = torch.zeros(len(split), dtype=torch.bool)
+    kept[[i for i, _ in stay]] = True
+    return split.subset(kept), split.subset(~kept)
+
+
+def _told(train) -> list[str] | None:
+    """The classes that a data set names itself: Hugging Face's features, or torchvision's list."""
+    features = getattr(train, "features", None)
+    label = features.get("label") if isinstance(features, Mapping) else None
+    return getattr(label, "names", None) or getattr(train, "classes", None)
+
+
+def _rows(part: str, rows, size, ground: str) -> tuple[Tensor, list]:
+    """Images uint8 (n, channels, height, width), and labels as they come."""
+    if not len(rows):
+        raise ValueError(f"{part} is empty; it must hold at least one picture")
+    if size is None and (whole := _array(rows)) is not None:
+        return whole, _labels(rows)
+    images, labels = [], []
+    for i in range(len(rows)):
+        row = rows[i]
+        try:
+            pair = (row["image"] if "image" in row else row["img"], row["label"]) if isinstance(row, Mapping) else row
+            image, label = pair
+        except (KeyError, TypeError, ValueError):
+            told = sorted(row) if isinstance(row, Mapping) else type(row).__name__
+            said = "must be (picture, label), or a row with image and label"
+            raise ValueError(f"{part}[{i}] {said}, got {told}") from None
+        try:
+            images.append(picture(image, size, ground, channels=None))
+        except Exception as error:
+            raise ValueError(f"{part}[{i}] cannot be read as a picture: {error}") from None
+        labels.append(label.item() if hasattr(label, "item") else label)
+    if len(sizes := {tuple(image.shape[1:]) for image in images}) > 1:
+        raise ValueError(f"the pictures of {part} have {_sizes(sizes)} pixels; give size=, to which all are brought")
+    channels = max(len(image) for image in images)
+    return torch.stack([image.expand(channels, -1, -1) for image in images]), labels
+
+
+def _sizes(shapes: set) -> str:
+    return " and ".join("x".join(map(str, shape)) for shape in sorted(shapes)[:2])
+
+
+def _array(rows) -> Tensor | None:
+    """All images of a set of torchvision's that holds them in one array: much faster than one by one."""
+    array = getattr(rows, "data", None) if type(rows).__module__.startswith("torchvision.datasets") else None
+    if array is None or getattr(rows, "transform", None) or not hasattr(array, "ndim") or array.ndim not in (3, 4):
+        return None
+    images = torch.as_tensor(array)
+    if images.dtype != torch.uint8 or _labels(rows) is None:
+        return None
+    if images.dim() == 3:
+        return images[:, None].contiguous()  # (n, 1, height, width)
+    return (images if images.shape[1] == 3 else images.permute(0, 3, 1, 2)).contiguous()
+
+
+def _labels(rows) -> list | None:
+    labels = getattr(rows, "targets", getattr(rows, "labels", None))
+    if labels is None or getattr(rows, "target_transform", None):
+        return None
+    labels = torch.as_tensor(labels)
+    return (labels if labels.dim() == 1 else labels[:, 0]).tolist()  # QMNIST keeps more beside the class
+
+
+def _torchvision(kind: str, root: Path) -> dict:
+    """The parts of a set, each as torchvision's own object."""
+    from torchvision import datasets
+
+    make, parts = getattr(datasets, kind), {}
+    takes = inspect.signature(make.__init__).parameters
+    options = MORE.get(kind, {}) | ({"download": True} if "download" in takes else {})
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with _fetching(kind):
+            if "train" in takes:
+                return {part: make(root, train=part == "train", **options) for part in ("train", "test")}
+            if "split" not in takes:
+                return {"train": make(root, **options)}
+            for part, names in SPLITS.items():
+                for name in (name for name in names if name not in {x for x, _ in parts.values()}):
+                    with contextlib.suppress(_NoSplit):
+                        parts.setdefault(part, (name, _one(make, root, name, options)))
+    except (URLError, HTTPException, RuntimeError, OSError) as error:
+        if isinstance(error, FileNotFoundError) or "download" not in takes:
+            raise ValueError(f"{kind} is not in {root}, and torchvision cannot fetch it: {error}") from None
+        said = getattr(error, "reason", error)
+        raise ConnectionError(
+            f"{said}; try again, or use a data set that needs no network: digits, glyphs or folder:PATH"
+        ) from None
+    if "test" not in parts and "val" in parts:
+        parts["test"] = parts.pop("val")
+    return {part: found for part, (_, found) in parts.items()}
+
+
+class _NoSplit(ValueError):
+    pass
+
+
+def _one(make, root: Path, name: str, options: dict):
+    try:
+        return make(root, split=name, **options)
+    except ValueError as error:
+        if "Unknown value" in str(error):  # torchvision's verify_str_arg
+            raise _NoSplit(str(error)) from None
+        raise
+
+
+@contextlib.contextmanager
+def _fetching(kind: str) -> Iterator[None]:
+    """torchvision's own downloads have no time limit: with a silent server they would hang for ever."""
+    from torchvision.datasets import utils
+
+    def fetched(url: str, root, filename=None, md5: str | None = None, max_redirect_hops: int = 3) -> None:
+        path = Path(root).expanduser() / (filename or os.path.basename(url))
+        if not utils.check_integrity(path, md5):
+            _download(url, path, md5)
+
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(TIMEOUT)  # for what torchvision asks besides
+    try:
+        retrieve = mock.patch.object(utils, "_urlretrieve", lambda url, path, *_: _download(url, Path(path), None))
+        with mock.patch.object(utils, "download_url", fetched), retrieve:
+            yield
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def _download(url: str, path: Path, md5: str | None) -> None:
+    from tqdm.auto import tqdm
+
+    digest, received, start = hashlib.md5(usedforsecurity=False), 0, time.monotonic()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        request = Request(url, headers={"User-Agent": "kdlab"})  # some servers refuse Python's own
+        with tempfile.TemporaryDirectory(dir=path.parent) as scratch, urlopen(request, timeout=TIMEOUT) as response:
+            partial = Path(scratch) / path.name
+            bar = tqdm(total=response.length, unit="B", unit_scale=True, desc=path.name)
+            with bar, partial.open("wb") as file:
+                while chunk := response.read1(1 << 16):  # what has come so far; read would wait for all of it
+                    file.write(chunk)
+                    digest.update(chunk)
+                    bar.update(len(chunk))
+                    received, seconds = received + len(chunk), time.monotonic() - start
+                    if seconds > SPEED_GRACE and received < SPEED_FLOOR * seconds:
+                        raise TimeoutError(f"too slow, {received / seconds / 1000:.1f} kB/s over {seconds:.0f} s")
+            if md5 and digest.hexdigest() != md5:
+                raise ConnectionError(f"wrong checksum of the {received} bytes received")
+            partial.replace(path)
+    except (URLError, HTTPException, TimeoutError, ConnectionError) as error:
+        said = f"{path.name} could not be fetched from {url} ({error})"
+        raise URLError(f"{said}; put the file at {path} yourself") from None
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("_", "").replace("-", "").replace(" ", "")
+
+
+def _spelt(kind: str) -> str:
+    return {"FashionMNIST": "fashion_mnist", "OxfordIIITPet": "oxford_iiit_pet", "FGVCAircraft": "fgvc_aircraft",
+            "RenderedSST2": "rendered_sst2", "StanfordCars": "stanford_cars"}.get(kind, kind.lower())
