@@ -34,6 +34,7 @@ from turns import BATCH, in_turns, ratio, show
 from kdlab import bank, data, devices, models
 from kdlab.evaluation import evaluate, paired_difference
 from kdlab.training import Knobs, distil, finish
+from workbook import task
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,7 +98,7 @@ def main() -> None:
     torch.set_num_threads(1)
     devices.huge_pages()
     start = time.process_time()
-    cifar = dataclasses.replace(data.load(given.data), mirrored=True)  # photographs may be flipped
+    cifar = dataclasses.replace(task.load(given.data), mirrored=True)  # photographs may be flipped
     if given.usual:
         print(_against_the_usual_loop(cifar, given))
         return

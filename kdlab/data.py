@@ -53,8 +53,8 @@ class Dataset:
 
     mean and std, float32 (channels,) in 0..1 units, are measured on the training split where they are left out.
     `mirrored` says that an image in the mirror still shows its class: true of most photographs, not of letters.
-    `only` sets `indices`: `in_use`, int64 (n,) on the CPU, are these or all. `augmented` sets `recipe`, for views. `val`
-    is a third part, to choose on, or None.
+    `only` sets `indices`: `in_use`, int64 (n,) on the CPU, are these or all. `augmented` sets `recipe`, for views.
+    `val` is a third part, to choose on, or None.
     """
 
     name: str

@@ -35,11 +35,6 @@ def write_whole(what: str, path: str | Path, content: bytes | Iterable[bytes]) -
         raise OSError(f"could not write the {what} {path}: {error}; nothing was changed there") from None
 
 
-def cache_dir() -> Path:
-    """Where downloads and decoded pictures are kept: KDLAB_CACHE, or ~/.cache/kdlab. It may not exist yet."""
-    return Path(os.environ.get("KDLAB_CACHE") or "~/.cache/kdlab").expanduser()
-
-
 def write_weights(model: nn.Module, path: str | Path) -> None:
     """Writes a model's weights as safetensors, by `write_whole`: an older file stays until the new one is complete.
 

@@ -118,7 +118,7 @@ def _torch(mismatch: str) -> list[Line]:
     if mismatch:
         advice = "install both anew, in one command and from one index: make clean lab"
         return [("wrong", f"{both} do not fit together ({mismatch})", advice)]
-    from kdlab import devices
+    from kdlab import data, devices
 
     lines = [("ok", f"device {name}: {devices.describe(name)}", "") for name in devices.available()]
     if len(lines) == 1 and _driver():
@@ -126,8 +126,8 @@ def _torch(mismatch: str) -> list[Line]:
         lines.append(("optional", f"an NVIDIA GPU is here, and torch {torch.__version__} cannot use it", advice))
     lines.append(("ok", f"{torch.get_num_threads()} CPU threads in torch, {devices.cores()} cores", ""))
     lines.append(("ok", "data: digits and glyphs (nothing to download), folder:PATH for your own images", ""))
-    kept = (store.folder() / "cifar-10-batches-py").is_dir()  # torchvision names it
-    cache = str(store.folder()).replace(str(Path.home()), "~")  # the report may stand in a committed notebook
+    kept = (data.cache_dir() / "cifar-10-batches-py").is_dir()  # torchvision names it
+    cache = str(data.cache_dir()).replace(str(Path.home()), "~")  # the report may stand in a committed notebook
     advice = f"workbook.task.load('cifar10') fetches 170 MB into {cache} (KDLAB_CACHE names another folder)"
     found = ("ok", f"data: cifar10 in {cache}", "")
     return lines + [found if kept else ("optional", "data: cifar10 has not been downloaded", advice)]

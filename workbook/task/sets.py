@@ -23,7 +23,7 @@ from torch import Tensor
 
 from kdlab import data
 from kdlab.data import Dataset, Split
-from workbook.task import folders, store
+from workbook.task import folders, parts
 from workbook.task.pictures import picture
 
 # torchvision's sets of pictures with one label each; photographs still show their class in the mirror.
@@ -47,17 +47,17 @@ def load(
         name: "folder:PATH" (see `folders.load`), "digits" or "glyphs" (see `kdlab.data.load`, which takes the options),
             or any set of torchvision with one label a picture: "cifar100", "fashion_mnist", "flowers102", …
         size: pixels a side, or (height, width); None for 32 of a folder, and for the pictures' own elsewhere.
-        val: in [0, 1): the share of train that becomes the part val by the seed, where the set has none.
+        val: in 0 .. 0.5: the share of train that becomes the part val by the seed, where the set has none.
         seed: of the splits that are made here; the sets of torchvision come split, most of them.
         ground: the colour behind transparency, as in `pictures.picture`.
-        root: where torchvision's sets are kept, and fetched to; None for `store.folder()`.
+        root: where torchvision's sets are kept, and fetched to; None for `kdlab.data.cache_dir()`.
 
     Raises:
         ValueError: an unknown name, with the nearest; or a set that cannot be used. FileNotFoundError: no such folder.
         ConnectionError: a set is not here and cannot be fetched; the message names the choices without a network.
     """
-    if not 0 <= val < 1:
-        raise ValueError(f"val must be in [0, 1), got {val}")
+    if not 0 <= val <= 0.5:
+        raise ValueError(f"val must be a share in 0 .. 0.5, got {val}")
     if name.startswith("folder:") and name != "folder:":
         place = Path(name.removeprefix("folder:")).expanduser()
         return folders.load(place, size=32 if size is None else size, val=val, seed=seed, ground=ground)
@@ -70,9 +70,9 @@ def load(
         asked = f", did you mean {near[0]}?" if near else ";"
         raise ValueError(f"unknown data set {name!r}{asked} there are folder:PATH, {', '.join(known)}")
     kind = theirs[_plain(name)]
-    parts = _torchvision(kind, Path(root).expanduser() if root else store.folder())
-    classes = getattr(parts["train"], "classes", None) or getattr(parts["train"], "categories", None)
-    found = from_dataset(**parts, name=name, classes=classes, size=size, seed=seed, ground=ground,
+    found = _torchvision(kind, Path(root).expanduser() if root else data.cache_dir())
+    classes = getattr(found["train"], "classes", None) or getattr(found["train"], "categories", None)
+    found = from_dataset(**found, name=name, classes=classes, size=size, seed=seed, ground=ground,
                          mirrored=kind in PHOTOGRAPHS)
     return _with_val(found, val, seed)
 
@@ -129,11 +129,9 @@ def _with_val(dataset: Dataset, val: float, seed: int) -> Dataset:
 
 
 def _taken(split: Split, share: float, seed: int) -> tuple[Split, Split]:
-    """What stays, at least one of each class, and what goes, both in their order."""
-    stay, _ = folders._taken(list(enumerate(split.labels.tolist())), share, seed)
-    kept = torch.zeros(len(split), dtype=torch.bool)
-    kept[[i for i, _ in stay]] = True
-    return split.subset(kept), split.subset(~kept)
+    """What stays and what goes, both in their order."""
+    stay, taken = parts.split_off(split.labels, share, seed=seed)
+    return split.subset(stay), split.subset(taken)
 
 
 def _told(train) -> list[str] | None:
@@ -199,7 +197,7 @@ def _torchvision(kind: str, root: Path) -> dict:
     """The parts of a set, each as torchvision's own object."""
     from torchvision import datasets
 
-    make, parts = getattr(datasets, kind), {}
+    make, found = getattr(datasets, kind), {}
     takes = inspect.signature(make.__init__).parameters
     options = MORE.get(kind, {}) | ({"download": True} if "download" in takes else {})
     try:
@@ -210,9 +208,9 @@ def _torchvision(kind: str, root: Path) -> dict:
             if "split" not in takes:
                 return {"train": make(root, **options)}
             for part, names in SPLITS.items():
-                for name in (name for name in names if name not in {x for x, _ in parts.values()}):
+                for name in (name for name in names if name not in {x for x, _ in found.values()}):
                     with contextlib.suppress(_NoSplit):
-                        parts.setdefault(part, (name, _one(make, root, name, options)))
+                        found.setdefault(part, (name, _one(make, root, name, options)))
     except (URLError, HTTPException, RuntimeError, OSError) as error:
         if isinstance(error, FileNotFoundError) or "download" not in takes:
             raise ValueError(f"{kind} is not in {root}, and torchvision cannot fetch it: {error}") from None
@@ -220,9 +218,9 @@ def _torchvision(kind: str, root: Path) -> dict:
         raise ConnectionError(
             f"{said}; try again, or use a data set that needs no network: digits, glyphs or folder:PATH"
         ) from None
-    if "test" not in parts and "val" in parts:
-        parts["test"] = parts.pop("val")
-    return {part: found for part, (_, found) in parts.items()}
+    if "test" not in found and "val" in found:
+        found["test"] = found.pop("val")
+    return {part: each for part, (_, each) in found.items()}
 
 
 class _NoSplit(ValueError):
