@@ -76,8 +76,8 @@ def load(
     images, mapped = store.images(cache, shape, lambda i: _read_image(order[i], (height, width), ground))
     if mapped:
         said.append(f"{images.numel() / 1e9:.1f} GB of images mapped from the cached file, to be read only")
-    if left:
-        reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(left.items()))
+    if left.total():
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(left.items()) if count)
         said.append(f"{left.total():,} file{'s' * (left.total() > 1)} left out: {reasons}")
     if said := list(dict.fromkeys(said)):
         print(f"{place.resolve().name}: {'; '.join(said)}")
@@ -105,7 +105,8 @@ def _layout(place: Path, left: Counter) -> tuple[dict[str, Listing], list[str]]:
             if not pictures:
                 raise ValueError(f"{place / name} holds no image; add some, or remove it")
         if len(listing) == 1:
-            raise ValueError(f"{place} holds one class folder, {folders[0].name}; expected at least two, or train/ and test/")
+            only = f"{place} holds one class folder, {folders[0].name}"
+            raise ValueError(f"{only}; expected at least two, or train/ and test/")
         return {"train": listing}, ["no train/ and test/, so the class folders were split"]
     if not (test or val):
         raise FileNotFoundError(f"{place / 'test'} is not a folder; {wanted}, and in test/ or val/ beside it")

@@ -29,9 +29,8 @@ from workbook.task.pictures import picture
 # torchvision's sets of pictures with one label each; photographs still show their class in the mirror.
 PHOTOGRAPHS = """Caltech101 Caltech256 CIFAR10 CIFAR100 Country211 DTD EuroSAT FGVCAircraft Flowers102 Food101
     Imagenette ImageNet OxfordIIITPet Places365 StanfordCars STL10 SUN397""".split()
-OTHERS = "EMNIST FashionMNIST FER2013 GTSRB KMNIST MNIST PCAM QMNIST RenderedSST2 SEMEION SVHN USPS".split()
+OTHERS = "FashionMNIST FER2013 GTSRB KMNIST MNIST PCAM QMNIST RenderedSST2 SEMEION SVHN USPS".split()
 SPLITS = {"train": ("train", "trainval", "train-standard"), "val": ("val", "valid"), "test": ("test", "val", "valid")}
-MORE = {"EMNIST": {"split": "balanced"}}  # what a class needs besides
 
 # Seconds that a download may stay silent; bytes per second that it must reach on average once it has run for seconds.
 TIMEOUT, SPEED_FLOOR, SPEED_GRACE = 15.0, 50_000, 20.0
@@ -199,7 +198,7 @@ def _torchvision(kind: str, root: Path) -> dict:
 
     make, found = getattr(datasets, kind), {}
     takes = inspect.signature(make.__init__).parameters
-    options = MORE.get(kind, {}) | ({"download": True} if "download" in takes else {})
+    options = {"download": True} if {"download", "kwargs"} & takes.keys() else {}
     try:
         root.mkdir(parents=True, exist_ok=True)
         with _fetching(kind):
@@ -212,7 +211,7 @@ def _torchvision(kind: str, root: Path) -> dict:
                     with contextlib.suppress(_NoSplit):
                         found.setdefault(part, (name, _one(make, root, name, options)))
     except (URLError, HTTPException, RuntimeError, OSError) as error:
-        if isinstance(error, FileNotFoundError) or "download" not in takes:
+        if isinstance(error, FileNotFoundError) or not options:
             raise ValueError(f"{kind} is not in {root}, and torchvision cannot fetch it: {error}") from None
         said = getattr(error, "reason", error)
         raise ConnectionError(
