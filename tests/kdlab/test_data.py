@@ -1,4 +1,4 @@
-"""Splits, batches and augmentation against brute force; the four sources have their own tests in test_sources.py."""
+"""Splits, batches and augmentation against brute force; the two sources have their own tests in test_sources.py."""
 
 import hashlib
 from dataclasses import replace
@@ -173,7 +173,7 @@ def test_the_fingerprint_sees_the_shape_of_the_same_bytes(small):
 
 def test_each_split_has_its_own_fingerprint(small):
     assert small.fingerprint("train")["content"] != small.fingerprint("test")["content"]
-    with pytest.raises(ValueError, match="split must be 'train' or 'test', got 'valid'"):
+    with pytest.raises(ValueError, match="split must be 'train', 'val' or 'test', got 'valid'"):
         small.fingerprint("valid")
 
 
@@ -198,17 +198,88 @@ def test_the_fingerprint_does_not_depend_on_the_layout_in_memory(small):
 # --- load
 
 
-@pytest.mark.parametrize("name", ["mnist", "folder", "folder:", "Digits", ""])
-def test_an_unknown_name_is_answered_with_the_names_there_are(name):
-    known = "there are digits, glyphs, cifar10 and folder:PATH"
+@pytest.mark.parametrize("name", ["mnist", "folder", "folder:x", "Digits", ""])
+def test_an_unknown_name_is_answered_with_the_names_there_are_and_where_others_are(name):
+    known = "there are digits and glyphs, others by workbook.task.load"
     with pytest.raises(ValueError, match=f"unknown data set '{name}'; {known}"):
         load(name)
 
 
-@pytest.mark.parametrize("argument", ["size", "train", "test"])
+@pytest.mark.parametrize("argument", ["train", "test"])
 def test_a_number_below_one_is_refused_by_its_name(argument):
-    with pytest.raises(ValueError, match=f"{argument} must be >= 1, got 0"):
+    with pytest.raises(ValueError, match=rf"train and test must be >= 1, got .*\b{argument}=0"):
         load("glyphs", **{argument: 0})
+
+
+# --- val
+
+
+@pytest.fixture
+def three(small):
+    return replace(small, val=some_split(5, seed=3))
+
+
+def test_a_third_part_is_for_choosing(three, small):
+    assert three.part("val") is three.val and len(three.val) == 5
+    assert [three.part(name) for name in ("train", "test")] == [three.train, three.test]
+    assert len({three.fingerprint(name)["content"] for name in ("train", "val", "test")}) == 3
+    assert three.fingerprint() == small.fingerprint()
+
+
+def test_a_data_set_without_that_part_says_how_to_load_one(small):
+    with pytest.raises(ValueError, match=r"^small has no part val; load it with val=0\.1, for a tenth of train$"):
+        small.part("val")
+
+
+def test_the_third_part_must_fit_as_the_others_do(small):
+    with pytest.raises(ValueError, match=r"val images must have the training images' shape \(3, 8, 10\)"):
+        replace(small, val=Split(some_images(height=9), torch.zeros(6).long()))
+    with pytest.raises(ValueError, match=r"labels must be in 0 \.\. 1, got 2"):
+        replace(small, val=some_split(6, classes=3))
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_the_third_part_moves_with_the_others_and_stays_in_copies(three, device):
+    moved = three.to(device).augmented(1).only(torch.tensor([3]))
+    assert moved.val.images.device.type == torch.device(device).type
+    for name in ("images", "labels"):
+        assert torch.equal(getattr(moved.val, name).cpu(), getattr(three.val, name))
+
+
+# --- stratified
+
+
+@pytest.mark.parametrize("count", [10, 17, 50, 99, 100])
+def test_every_class_keeps_its_share_of_a_part_to_less_than_one_and_a_half_images(count):
+    order = torch.randperm(100, generator=torch.Generator().manual_seed(1))
+    labels = torch.tensor([0] * 50 + [1] * 30 + [2] * 15 + [3] * 5)[order]
+    chosen = data.stratified(labels, count, seed=0)
+    assert len(set(chosen.tolist())) == count
+    found = torch.bincount(labels[chosen], minlength=4)
+    assert (found - count * torch.tensor([0.5, 0.3, 0.15, 0.05])).abs().max() < 1.5, found
+
+
+def test_a_class_with_one_image_is_in_every_part_that_has_room_for_all_classes():
+    labels = torch.tensor([0] * 97 + [1, 2, 3])
+    for seed in range(20):
+        assert set(labels[data.stratified(labels, 4, seed=seed)].tolist()) == {0, 1, 2, 3}
+        assert {97, 98, 99} <= set(data.stratified(labels, 10, seed=seed).tolist())
+
+
+def test_the_seed_chooses_the_images_and_their_order():
+    labels = torch.arange(200) % 4
+    first = data.stratified(labels, 40, seed=1)
+    torch.rand(3)
+    assert torch.equal(first, data.stratified(labels, 40, seed=1))
+    assert set(first.tolist()) != set(data.stratified(labels, 40, seed=2).tolist())
+    assert first.tolist() != sorted(first.tolist())
+    assert data.stratified(labels, 200, seed=1).sort().values.tolist() == list(range(200))
+
+
+@pytest.mark.parametrize("count", [0, 7, -1])
+def test_a_part_of_no_or_of_too_many_images_is_refused(count):
+    with pytest.raises(ValueError, match=rf"count must be in 1 \.\. 6, the number of images, got {count}"):
+        data.stratified(torch.zeros(6).long(), count, seed=0)
 
 
 def test_the_cache_is_where_kdlab_cache_says(monkeypatch, tmp_path):

@@ -8,6 +8,7 @@ import json
 import math
 import mmap
 import os
+import sys
 import threading
 import time
 import warnings
@@ -15,6 +16,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -25,8 +27,12 @@ from kdlab.files import write_whole
 SHARE = 0.25  # of the memory that this process may use: images beyond it are mapped from their file
 RELEASED = 0.1  # seconds after which the pages of a mapped file leave the resident set; the system keeps them cached
 PIECE = 1 << 24  # bytes that are read or written at once
+NORESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000)  # Linux's number, which Python names from 3.13 on
 
 MEMINFO, OWN_GROUP, GROUPS = Path("/proc/meminfo"), Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
+
+
+T = TypeVar("T")
 
 
 def memory() -> float:
@@ -72,12 +78,12 @@ def images(path: Path, shape: tuple[int, int, int, int], read: Callable[[int], T
     size, head = math.prod(shape), _head(shape)
     if size > SHARE * memory():
         if not _whole(path, head, size):
-            write_whole("cache", path, _content(head, _read(shape[0], read)))
+            write_whole("cache", path, _content(head, on_all_cores(shape[0], read, "reading images")))
         return _mapped(path, head, shape), True
     found = torch.empty(shape, dtype=torch.uint8)
     if _whole(path, head, size, into=found):
         return found, False
-    for i, image in enumerate(_read(shape[0], read)):
+    for i, image in enumerate(on_all_cores(shape[0], read, "reading images")):
         found[i] = image
     try:
         write_whole("cache", path, _content(head, found.split(max(1, PIECE // max(1, math.prod(shape[1:]))))))
@@ -87,14 +93,15 @@ def images(path: Path, shape: tuple[int, int, int, int], read: Callable[[int], T
     return found, False
 
 
-def _read(n: int, read: Callable[[int], Tensor]) -> Iterator[Tensor]:
+def on_all_cores(n: int, call: Callable[[int], T], what: str) -> Iterator[T]:
+    """What a call gives for 0 .. n - 1, in this order, by a thread a core; a bar with its estimate after 3 seconds."""
     from tqdm.auto import tqdm
 
     workers = devices.cores()
-    with ThreadPoolExecutor(workers) as pool, tqdm(total=n, desc="reading images", delay=3, leave=False) as bar:
-        for start in range(0, n, 64 * workers):  # so many decoded images are held at most
-            for image in pool.map(read, range(start, min(n, start + 64 * workers))):
-                yield image
+    with ThreadPoolExecutor(workers) as pool, tqdm(total=n, desc=what, delay=3, leave=False) as bar:
+        for start in range(0, n, 64 * workers):  # so many results are held at most
+            for found in pool.map(call, range(start, min(n, start + 64 * workers))):
+                yield found
                 bar.update()
 
 
@@ -135,8 +142,11 @@ def _whole(path: Path, head: bytes, size: int, into: Tensor | None = None) -> bo
 
 
 def _mapped(path: Path, head: bytes, shape: tuple[int, ...]) -> Tensor:
+    how = {"access": mmap.ACCESS_COPY}  # the file itself can never be changed through it
+    if sys.platform == "linux":  # the same without memory set aside, which is refused where the file is larger than it
+        how = {"flags": mmap.MAP_PRIVATE | NORESERVE, "prot": mmap.PROT_READ | mmap.PROT_WRITE}
     with path.open("rb") as file:
-        pages = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)  # the file itself can never be changed through it
+        pages = mmap.mmap(file.fileno(), 0, **how)
     if hasattr(pages, "madvise"):
         threading.Thread(target=_release, args=(weakref.ref(pages),), daemon=True, name="mapped images").start()
     return torch.frombuffer(pages, dtype=torch.uint8, count=math.prod(shape), offset=len(head)).view(shape)
