@@ -49,9 +49,10 @@ SMALL = {
     "13": {"seed": 3, "seeds": 2, "labelled": 20, "bits": [8, 2], "keep": 4, "temperature": 8.0, "steps": 10},
     "11": {"seed": 3, "seeds": 2, "alphas": [0, 0.5, 1], "temperatures": [1, 8, 16], "steps": 20},
     "05": {
-        "dataset": "PICTURES", "teacher_name": "cnn-16-32-64", "teacher_steps": 10, "student_steps": 10, "few": 20,
-        "seeds": 2, "output": "OUTPUT",
+        "dataset": "PICTURES", "teacher": "cnn-16-32-64", "student": "cnn-4-8", "teacher_steps": 10,
+        "student_steps": 10, "few": 20, "seeds": 2, "output": "OUTPUT",
     },
+    "17": {"seed": 3, "student": "cnn-4", "few": 20, "steps": 20, "seeds": 2},
     "01": {"seed": 3, "steps": 20, "batch_size": 16, "lr": 1e-3},
     "00": {"seed": 3, "labelled": 20, "temperature": 8.0},
     "02": {"seed": 3, "pictures": 500, "steps": 20, "temperature": 1.0},
