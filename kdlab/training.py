@@ -119,7 +119,8 @@ def distil(
     """
     if steps < 1:
         raise ValueError(f"steps must be >= 1, got {steps}")
-    if student is teacher:
+    weights = [{id(p) for p in x.parameters()} if isinstance(x, nn.Module) else set() for x in (student, teacher)]
+    if student is teacher or (weights[0] and weights[0] <= weights[1]):  # a wrapped teacher's, too
         raise ValueError("teacher and student are the same object, so nothing could be learned; build a student")
     device, split, recipe, places = dataset.train.images.device, dataset.train, dataset.recipe, dataset.in_use
     stored = teacher.answers(places, recipe).to(device) if isinstance(teacher, Bank) else None  # (views or 1, n, …)

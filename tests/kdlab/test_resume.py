@@ -191,3 +191,5 @@ def test_a_compiled_model_saves_a_file_that_loads_into_the_plain_one_and_back(di
 def test_the_same_object_as_teacher_and_student_is_refused(digits, teacher):
     with pytest.raises(ValueError, match="teacher and student are the same object"):
         next(distil(teacher, digits, teacher=teacher, steps=1))
+    with pytest.raises(ValueError, match="teacher and student are the same object"):
+        next(distil(teacher, digits, teacher=nn.Sequential(teacher), steps=1))
