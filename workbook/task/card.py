@@ -79,7 +79,7 @@ def _blocks(report: "Report", facts: Facts, dataset: Dataset) -> Iterable[tuple]
                 f"{channels} channel{'s'[: channels != 1]}.")
     yield "table", ("", "on the test pictures"), [
         ("accuracy", f"{judged.accuracy:.1%}"), ("balanced accuracy", f"{judged.balanced:.1%}"),
-        ("calibration error", f"{judged.ece:.3f}"),
+        ("calibration error, 15 bins", f"{judged.ece:.3f}"),
         ("agreement with the teacher", UNKNOWN if report.agreement is None else f"{report.agreement:.1%}"),
         ("parameters", f"{cost.parameters:,}"), ("multiply-adds a picture", f"{cost.multiply_adds:,}"),
         ("weights", f"{cost.bytes / 1e3:,.1f} kB")]

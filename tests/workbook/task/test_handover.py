@@ -231,7 +231,7 @@ def test_both_cards_hold_the_figures_that_are_computed_here(coloured):
     pairs = torch.bincount(labels * 10 + answers, minlength=100).view(10, 10).fill_diagonal_(0)
     true, said = divmod(int(pairs.argmax()), 10)
     rows = [["accuracy", f"{found.accuracy:.1%}"], ["balanced accuracy", f"{sum(found.recall) / 10:.1%}"],
-            ["calibration error", f"{found.ece:.3f}"], ["agreement with the teacher", f"{found.agreement:.1%}"],
+            ["calibration error, 15 bins", f"{found.ece:.3f}"], ["agreement with the teacher", f"{found.agreement:.1%}"],
             ["parameters", f"{cost.parameters:,}"], ["multiply-adds a picture", f"{cost.multiply_adds:,}"],
             ["weights", f"{cost.bytes / 1e3:,.1f} kB"],
             ["60 pictures", "+3.3", "[+0.4, +6.2]", "3 of 3"], ["all | pictures", "-0.7", "[-2.1, +0.8]", "0 of 3"],
