@@ -13,7 +13,7 @@ from torch import Tensor
 
 from kdlab import data
 from workbook.task import parts, store
-from workbook.task.pictures import picture
+from workbook.task.pictures import picture, sides
 
 TEST = 0.15  # of the pictures, where class folders come without parts
 CHOOSING = ("val", "valid", "validation")
@@ -50,9 +50,7 @@ def load(
         FileNotFoundError: a folder that is not there, or has train/ without another part.
         OSError: the images must be mapped, and the disk has no room for them.
     """
-    height, width = (size, size) if isinstance(size, int) else size
-    if min(height, width) < 1:
-        raise ValueError(f"size must be >= 1, got {size}")
+    height, width = sides(size)
     if not 0 <= val <= 0.5:
         raise ValueError(f"val must be a share in 0 .. 0.5, got {val}")
     name, place, left = f"folder:{place}", Path(place).expanduser(), Counter()
@@ -68,9 +66,9 @@ def load(
             said += filter(None, [parts.alone(labels, classes)])
     order = [path for part in found for path in found[part][0]]
     key = hashlib.blake2b(f"kdlab folder 3, {height}x{width} pixels on {ground}\n".encode(), digest_size=16)
-    contents = store.on_all_cores(len(order), lambda i: hashlib.blake2b(order[i].read_bytes()), "looking for changes")
-    for path, content in zip(order, contents):
-        key.update(f"{path.relative_to(place).as_posix()}: {content.hexdigest()}\n".encode())
+    contents = store.on_all_cores(len(order), lambda i: _digest(order[i]), "looking for changes")
+    for path, digest in zip(order, contents):
+        key.update(f"{path.relative_to(place).as_posix()}: {digest}\n".encode())
     cache = data.cache_dir() / "folders" / f"{key.hexdigest()}.safetensors"
     shape = (len(order), 3, height, width)
     images, mapped = store.images(cache, shape, lambda i: _read_image(order[i], (height, width), ground))
@@ -150,7 +148,9 @@ def _pictures(folder: Path, left: Counter) -> list[Path]:
     walked = []
     for root, folders, files in os.walk(folder, followlinks=True):
         left["hidden or of the system"] += sum(len(_files(Path(root, x))) for x in folders if _hidden(x))
-        folders[:] = [x for x in folders if not _hidden(x)]
+        here = Path(os.path.realpath(root))  # a link to a folder that holds it would be walked in a circle
+        within = {str(here), *map(str, here.parents)}
+        folders[:] = [x for x in folders if not _hidden(x) and os.path.realpath(Path(root, x)) not in within]
         walked.append((root, files))
     for root, files in sorted(walked):  # as torchvision's ImageFolder does
         for name in sorted(files):
@@ -190,6 +190,13 @@ def _readable() -> set[str]:
         pass
     known = Image.registered_extensions()
     return {suffix for suffix, kind in known.items() if kind in Image.OPEN and kind not in NAMED_ONLY}
+
+
+def _digest(path: Path) -> str:
+    try:
+        return hashlib.blake2b(path.read_bytes()).hexdigest()
+    except OSError as error:  # a link to nowhere, or a file of somebody else
+        raise ValueError(f"{path} cannot be read as an image ({error.strerror}); replace or remove it") from None
 
 
 def _read_image(path: Path, size: tuple[int, int], ground: str) -> Tensor:

@@ -22,7 +22,7 @@ def picture(image, size=None, ground: str = "white", channels: int | None = 3) -
         uint8 (channels, height, width), 0..255. 16 bits are divided by 257, float is taken as 0..1, or as 0..255.
 
     Raises:
-        ValueError: another type or shape, or values that cannot be shown: nan, negative, over 65535 or, float, 255.
+        ValueError: another type, shape or size; values that cannot be shown: nan, negative, over 65535 or, float, 255.
     """
     from PIL import Image, ImageCms, ImageOps
 
@@ -45,9 +45,17 @@ def picture(image, size=None, ground: str = "white", channels: int | None = 3) -
         image = Image.alpha_composite(Image.new("RGBA", front.size, ground), front)
     image = image.convert("L" if channels == 1 or (grey and channels is None) else "RGB")
     if size is not None:
-        height, width = (size, size) if isinstance(size, int) else size
+        height, width = sides(size)
         image = ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR)
     return torch.from_numpy(np.array(image)).view(image.height, image.width, -1).permute(2, 0, 1).contiguous()
+
+
+def sides(size) -> tuple[int, int]:
+    """(height, width) of a size that is one number for both or a pair; ValueError for another, and below 1."""
+    pair = tuple(size) if isinstance(size, list | tuple) else (size, size)
+    if len(pair) != 2 or not all(isinstance(x, int) and not isinstance(x, bool) and x >= 1 for x in pair):
+        raise ValueError(f"size must be a whole number >= 1, or two: (height, width), got {size!r}")
+    return pair
 
 
 def _pixels(image) -> np.ndarray:

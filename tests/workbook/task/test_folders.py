@@ -1,7 +1,10 @@
 """Folders of pictures as they come: what counts, in which part, in which order, and what is said of the rest."""
 
 import errno
+import os
 import shutil
+import sys
+import types
 import warnings
 from pathlib import Path
 
@@ -270,3 +273,286 @@ def test_a_truncated_jpeg_is_named(folder):
     path.write_bytes(path.read_bytes()[:3000])
     with pytest.raises(ValueError, match=r"photo\.jpeg cannot be read as an image \(.*truncated.*; replace or remove"):
         task.load(f"folder:{folder}")
+
+
+# --- what is passed over
+
+
+def line_of(capsys):
+    """What was printed, which is one line or none."""
+    said = capsys.readouterr().out.splitlines()
+    assert len(said) <= 1
+    return said[0] if said else ""
+
+
+def copy(source, target):
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(source, target)
+
+
+@pytest.mark.parametrize("name", [
+    "train/.ipynb_checkpoints", "train/ant/.ipynb_checkpoints", "train/ant/deep/.ipynb_checkpoints", "__MACOSX/train",
+    "train/__MACOSX", "train/@eaDir", "test/.git", "train/ant/__pycache__", "test/bee/$RECYCLE.BIN", ".cache/x",
+])
+def test_hidden_and_system_folders_are_no_classes_and_their_pictures_do_not_count(folder, capsys, name):
+    """pytorch/vision#2831: .ipynb_checkpoints was a class, and inside of a class its pictures were counted twice."""
+    before = task.load(f"folder:{folder}")
+    copy(folder / "train" / "ant" / "0.png", folder / name / "0-checkpoint.png")
+    copy(folder / "train" / "ant" / "1.png", folder / name / "deeper" / "1-checkpoint.png")
+    capsys.readouterr()
+    assert same(before, task.load(f"folder:{folder}"))
+    assert line_of(capsys) == "pictures: 2 files left out: 2 hidden or of the system"
+
+
+def test_each_file_left_out_is_counted_by_its_reason_in_one_line(folder, capsys):
+    before = task.load(f"folder:{folder}")
+    for name in ("train/ant/._0.png", "train/ant/.DS_Store", "test/Thumbs.db", "train/desktop.ini", ".DS_Store"):
+        (folder / name).write_text("x")
+    for name in ("train/ant/notes.txt", "test/cat/notes.TXT", "train/bee/film.mp4", "train/bee/LICENSE"):
+        (folder / name).write_text("x")
+    for name in ("README.md", "old/a.png", "train/stray.png", "old/.hidden"):
+        copy(folder / "train" / "ant" / "0.png", folder / name)
+    capsys.readouterr()
+    assert same(before, task.load(f"folder:{folder}"))
+    assert line_of(capsys) == (
+        "pictures: 13 files left out: 1 .mp4, no picture, 2 .txt, no picture, 6 hidden or of the system, "
+        "1 outside a class folder, 2 outside the parts, 1 without an extension"
+    )
+
+
+def test_nothing_is_said_where_nothing_is_left_out(folder, capsys):
+    task.load(f"folder:{folder}")
+    assert line_of(capsys) == ""
+
+
+def test_without_parts_what_lies_beside_the_classes_is_counted_too(folder, capsys):
+    for name in ("labels.csv", ".DS_Store"):
+        (folder / "train" / name).write_text("x")
+    copy(folder / "train" / "ant" / "0.png", folder / "train" / "__MACOSX" / "ant" / "._0.png")
+    pictures = task.load(f"folder:{folder / 'train'}")
+    assert pictures.classes == ("ant", "bee", "cat") and len(pictures.train) + len(pictures.test) == 9
+    assert "3 files left out: 2 hidden or of the system, 1 outside a class folder" in line_of(capsys)
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".GIF", ".bmp", ".tif", ".tiff", ".webp", ".jpg", ".JPEG", ".ppm", ".ico"])
+def test_every_kind_of_file_that_pillow_reads_is_taken(folder, suffix):
+    save(folder / "train" / "ant" / f"z{suffix}", (200, 30, 30), size=(32, 32))
+    pictures = task.load(f"folder:{folder}")
+    assert len(pictures.train) == 10 and (pictures.train.images[3].float().mean((1, 2)) - torch.tensor(
+        [200.0, 30, 30])).abs().max() < 6
+
+
+@pytest.mark.parametrize("suffix", [".heic", ".HEIF"])
+def test_a_phones_files_are_counted_with_what_to_install(folder, capsys, monkeypatch, suffix):
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    (folder / "train" / "ant" / f"photo{suffix}").write_bytes(b"ftypheic")
+    assert len(task.load(f"folder:{folder}").train) == 9
+    expected = f"1 file left out: 1 {suffix.lower()} (pip install pillow-heif, and they are read)"
+    assert line_of(capsys) == f"pictures: {expected}"
+
+
+def test_a_phones_files_are_read_where_pillow_heif_is_installed(folder, capsys, monkeypatch):
+    fake = types.ModuleType("pillow_heif")
+    extensions = dict(Image.registered_extensions())
+    monkeypatch.setattr(Image, "EXTENSION", extensions)
+    fake.register_heif_opener = lambda: Image.register_extension("PNG", ".heic")
+    monkeypatch.setitem(sys.modules, "pillow_heif", fake)
+    copy(folder / "train" / "ant" / "0.png", folder / "train" / "ant" / "photo.heic")
+    pictures = task.load(f"folder:{folder}")
+    assert len(pictures.train) == 10 and torch.equal(pictures.train.images[3], pictures.train.images[0])
+    assert line_of(capsys) == ""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a right there")
+def test_a_linked_file_and_a_linked_folder_count_as_the_pictures_they_are(folder, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    save(elsewhere / "a.png", (1, 2, 3))
+    (folder / "train" / "ant" / "x.png").symlink_to(elsewhere / "a.png")
+    (folder / "train" / "bee" / "more").symlink_to(elsewhere)
+    pictures = task.load(f"folder:{folder}")
+    assert pictures.train.labels.tolist() == [0] * 4 + [1] * 4 + [2] * 3
+    assert pictures.train.images[3].flatten(1).unique(dim=1).flatten().tolist() == [1, 2, 3]
+    assert torch.equal(pictures.train.images[3], pictures.train.images[7])
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a right there")
+def test_a_link_in_a_circle_ends_and_a_dead_link_is_named(folder):
+    (folder / "train" / "ant" / "gone.png").symlink_to(folder / "nowhere.png")
+    with pytest.raises(ValueError, match=r"train/ant/gone\.png cannot be read as an image \(.*; replace or remove it"):
+        task.load(f"folder:{folder}")
+    (folder / "train" / "ant" / "gone.png").unlink()
+    (folder / "train" / "ant" / "round").symlink_to(folder / "train" / "ant")
+    assert len(task.load(f"folder:{folder}").train) == 9
+
+
+# --- pictures in files
+
+
+def test_depth_transparency_and_orientation_are_seen_in_files_too(folder):
+    deep = np.full((32, 32), 257 * 77, np.uint16)
+    drawing = Image.new("RGBA", (32, 32), (0, 0, 0, 0))
+    drawing.paste((0, 0, 0, 255), (0, 0, 32, 16))
+    Image.fromarray(deep).save(folder / "train" / "ant" / "7.png")
+    Image.fromarray(deep).save(folder / "train" / "ant" / "8.tif")
+    drawing.save(folder / "train" / "ant" / "9.png")
+    images = task.load(f"folder:{folder}").train.images
+    assert (images[3:5] == 77).all() and images[5, :, :16].max() == 0 and images[5, :, 16:].min() == 255
+    on_blue = task.load(f"folder:{folder}", ground="#204080").train.images
+    assert on_blue[5, :, 20, 20].tolist() == [32, 64, 128]
+
+
+@pytest.mark.parametrize("size, shape", [(24, (24, 24)), ((16, 40), (16, 40)), ([16, 40], (16, 40))])
+def test_a_size_is_a_number_or_height_and_width(folder, size, shape):
+    assert task.load(f"folder:{folder}", size=size).shape == (3, *shape)
+
+
+@pytest.mark.parametrize("size", [0, (0, 8), (8, -1), (8,), (8, 8, 8), 8.5, "8", True])
+def test_a_size_that_is_none_is_refused(folder, size):
+    with pytest.raises(ValueError, match="size must be .*got ") as caught:
+        task.load(f"folder:{folder}", size=size)
+    assert "\n" not in str(caught.value)
+
+
+# --- names and order
+
+
+def test_names_in_any_script_are_kept_and_the_order_is_torchvisions(tmp_path):
+    names = ["0", "1", "10", "2", "猫", "狗", "قطة", "كلب", "Ärger", "ant", "Zebra", "кот", "has space", "e\u0301"]
+    for i, name in enumerate(names):
+        for part in ("train", "test"):
+            save(tmp_path / part / name / "x.png", (i, i, i))
+    pictures = task.load(f"folder:{tmp_path}")
+    theirs = ImageFolder(tmp_path / "train")
+    assert list(pictures.classes) == theirs.classes and set(pictures.classes) == set(names)
+    assert [x for x in pictures.classes if x.isascii() and x.isdigit()] == ["0", "1", "10", "2"]
+    assert [names[image[0, 0, 0]] for image in pictures.train.images] == theirs.classes
+    assert pictures.train.labels.tolist() == theirs.targets
+
+
+def test_nested_folders_keep_imagefolders_order_with_hidden_ones_left_out(folder):
+    for i, name in enumerate(["b/1.png", "b/a/2.png", "b0/3.png", "a/z/4.png", "Z/5.png", "b/.h/6.png", "b-1/7.png"]):
+        save(folder / "train" / "ant" / name, (100 + i, 0, 0), size=(8, 8))
+    own = task.load(f"folder:{folder}", size=8).train
+    shutil.rmtree(folder / "train" / "ant" / "b" / ".h")
+    theirs = ImageFolder(folder / "train", transform=v2.Compose([v2.PILToTensor(), v2.Resize(8), v2.CenterCrop(8)]))
+    assert own.labels.tolist() == theirs.targets
+    assert (own.images.float() - torch.stack([image for image, _ in theirs]).float()).abs().max() <= 1
+
+
+# --- parts
+
+
+@pytest.mark.parametrize("name", ["val", "valid", "validation", "Test", "VAL"])
+def test_another_name_for_the_test_part_is_taken_and_said(folder, capsys, name):
+    before = task.load(f"folder:{folder}")
+    capsys.readouterr()
+    (folder / "test").rename(folder / name)
+    assert same(before, after := task.load(f"folder:{folder}")) and after.val is None
+    expected = "" if name == "Test" else f"pictures: {name}/ is the test part, as there is no test/"
+    assert line_of(capsys) == expected
+
+
+@pytest.mark.parametrize("name", ["val", "valid", "validation"])
+def test_a_third_folder_is_for_choosing(folder, capsys, name):
+    for kind, colour in COLOURS.items():
+        save(folder / name / kind / "v.png", colour, size=(32, 32))
+    pictures = task.load(f"folder:{folder}", val=0.3)  # nothing is taken where there is one
+    assert [len(pictures.part(x)) for x in ("train", "val", "test")] == [9, 3, 6]
+    assert pictures.val.labels.tolist() == [0, 1, 2]
+    assert pictures.val.images[:, :, 0, 0].tolist() == [list(x) for x in COLOURS.values()]
+    assert line_of(capsys) == ""
+
+
+@pytest.fixture
+def many(tmp_path):
+    """Class folders alone: 40 ants, 20 bees, 1 cat, each picture of its own colour."""
+    place, number = tmp_path / "many", 0
+    for name, count in (("ant", 40), ("bee", 20), ("cat", 1)):
+        for i in range(count):
+            save(place / name / f"{i:02}.png", (number, 0, 0), size=(8, 8))
+            number += 1
+    return place
+
+
+def numbers(split):
+    return split.images[:, 0, 0, 0].tolist()
+
+
+def test_class_folders_alone_are_split_class_by_class_by_the_seed_and_it_is_said(many, capsys):
+    pictures = task.load(f"folder:{many}", size=8, seed=3)
+    assert torch.bincount(pictures.test.labels, minlength=3).tolist() == [6, 3, 0]  # 15 % of 40 and 20
+    assert torch.bincount(pictures.train.labels, minlength=3).tolist() == [34, 17, 1]
+    assert sorted(numbers(pictures.train) + numbers(pictures.test)) == list(range(61))
+    for split in (pictures.train, pictures.test):
+        assert [0 if x < 40 else 1 if x < 60 else 2 for x in numbers(split)] == split.labels.tolist()
+    assert line_of(capsys) == (
+        "many: no train/ and test/, so the class folders were split; 9 pictures taken from train for test by seed 3, "
+        "with each class's share; a single picture, kept in train, of cat"
+    )
+    assert same(pictures, task.load(f"folder:{many}", size=8, seed=3))
+    assert numbers(task.load(f"folder:{many}", size=8, seed=4).test) != numbers(pictures.test)
+
+
+def test_a_part_for_choosing_is_taken_from_train_by_the_seed_and_test_stays(many, capsys):
+    without, pictures = (task.load(f"folder:{many}", size=8, val=val) for val in (0, 0.2))
+    assert numbers(pictures.test) == numbers(without.test)
+    assert torch.bincount(pictures.val.labels, minlength=3).tolist() == [7, 3, 0]  # of 34 and 17
+    assert sorted(numbers(pictures.train) + numbers(pictures.val)) == sorted(numbers(without.train))
+    said = capsys.readouterr().out.splitlines()
+    assert "10 pictures taken from train for val by seed 0" in said[1] and said[1].count("a single picture") == 1
+
+
+def test_a_part_for_choosing_is_taken_beside_a_folder_for_testing(folder, capsys):
+    pictures = task.load(f"folder:{folder}", val=0.2)
+    assert [len(pictures.part(x)) for x in ("train", "val", "test")] == [6, 3, 6]
+    assert sorted(pictures.val.labels.tolist()) == [0, 1, 2]  # each class has one, though a fifth of 9 is 2
+    assert line_of(capsys) == "pictures: 3 pictures taken from train for val by seed 0, with each class's share"
+
+
+@pytest.mark.parametrize("val", [-0.1, 0.6, 1, float("nan")])
+def test_a_share_out_of_its_range_is_refused(folder, val):
+    with pytest.raises(ValueError, match=rf"val must be a share in 0 \.\. 0\.5, got {val}"):
+        task.load(f"folder:{folder}", val=val)
+
+
+def test_classes_of_one_picture_each_cannot_be_split(tmp_path):
+    for name in "ab":
+        save(tmp_path / name / "x.png", (1, 2, 3))
+    with pytest.raises(ValueError, match="no class has two pictures"):
+        task.load(f"folder:{tmp_path}")
+
+
+@pytest.mark.parametrize("make, kind, message", [
+    (lambda f: save(f / "only" / "x.png", (1, 2, 3)), ValueError, "{f} holds one class folder, only; expected at"),
+    (lambda f: [save(f / "a" / "x.png", (1, 2, 3)), (f / "b").mkdir()], ValueError, "{f}/b holds no image; add some"),
+    (lambda f: f.mkdir(), FileNotFoundError, "{f}/train is not a folder; expected images in {f}/train/CLASS/*"),
+    (lambda f: save(f / "x.png", (1, 2, 3)), FileNotFoundError, "{f}/train is not a folder; expected images in"),
+    (lambda f: save(f / "val" / "a" / "x.png", (1, 2, 3)), FileNotFoundError, "{f}/train is not a folder"),
+])
+def test_other_layouts_are_told_in_one_sentence(tmp_path, cache, make, kind, message):
+    place = tmp_path / "place"
+    make(place)
+    with pytest.raises(kind) as caught:
+        task.load(f"folder:{place}")
+    assert str(caught.value).startswith(message.format(f=place)) and "\n" not in str(caught.value)
+    assert not cache.exists()
+
+
+def test_a_class_may_be_called_train_or_test(tmp_path):
+    for name in ("train", "tram"):
+        for i in range(4):
+            save(tmp_path / name / f"{i}.png", (i, 0, 0))
+    assert task.load(f"folder:{tmp_path}").classes == ("train", "tram")
+
+
+def test_another_ground_size_or_place_of_the_same_bytes_is_another_cache(folder, cache, reads):
+    task.load(f"folder:{folder}")
+    task.load(f"folder:{folder}", ground="black")
+    task.load(f"folder:{folder}", size=(32, 31))
+    assert len(reads) == 45 and len(files_in(cache / "folders")) == 3
+
+
+def test_a_place_may_start_at_home(folder, monkeypatch):
+    monkeypatch.setenv("HOME", str(folder.parent))
+    monkeypatch.setenv("USERPROFILE", str(folder.parent))
+    assert task.load("folder:~/pictures").classes == ("ant", "bee", "cat")
