@@ -1,11 +1,14 @@
 """The style that all figures share, and what several of them are made of."""
 
+import unicodedata
 from collections.abc import Mapping, Sequence
+from functools import cache
 
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, fontManager, get_font
 from matplotlib.ticker import FuncFormatter, LogLocator
 
 # Okabe and Ito's colours, which stay apart for colour-blind eyes; markers and line styles repeat the distinction.
@@ -27,7 +30,8 @@ _STYLE = {
     "legend.frameon": False,
     "lines.linewidth": 2,
 }
-LETTERS = {"fontfamily": "monospace"}  # for names of classes: I, l and 1 must look different
+LETTERS = {"fontfamily": "monospace"}  # for names: I, l and 1 must look different; see `lettered` for any script
+LONGEST = 22  # letters of a class's name
 styled = matplotlib.rc_context(_STYLE)  # as a decorator: the style holds while a figure is made, and nowhere else
 
 
@@ -52,4 +56,49 @@ def side_by_side(ax: Axes, shares: Mapping[str, Sequence[float]], classes: Seque
     for i, (name, values) in enumerate(shares.items()):
         at = [c - 0.4 + width * (i + 0.5) for c in range(len(classes))]
         ax.bar(at, values, width, label=name, color=COLORS[i % 7], hatch=HATCHES[i % 4], edgecolor="white")
-    ax.set_xticks(range(len(classes)), classes, **LETTERS)
+    labels, look = readable(classes)
+    ax.set_xticks(range(len(classes)), labels, **look)
+
+
+def lettered(texts: Sequence[str]) -> dict:
+    """The options of texts in any script: the fonts here that have their letters, the usual one first."""
+    lacking, family = {ord(letter) for letter in set("".join(texts))}, [LETTERS["fontfamily"]]
+    lacking -= _covered(family[0])
+    for font in _others() if lacking else []:
+        if lacking & (has := _covered(font)):
+            family.append(font)
+            lacking -= has
+    return {"fontfamily": family}
+
+
+def readable(names: Sequence[str]) -> tuple[list[str], dict]:
+    """The names as a figure can write them, and the options of its texts; "#2" for the second where no font can.
+
+    Scripts that run from right to left, or whose letters join, are numbered too: matplotlib < 3.11 sets them wrong.
+    """
+    unseen = {"Cf": "", "Cc": "�", "Zl": "�", "Zp": "�", "Cs": "�"}
+    short = ["".join(unseen.get(unicodedata.category(letter), letter) for letter in unicodedata.normalize("NFC", name))
+             for name in names]
+    short = [name if len(name) <= LONGEST else name[: LONGEST - 1] + "…" for name in short]
+    letters = set("".join(short))
+    bad = {x for x in letters if unicodedata.bidirectional(x) in ("R", "AL") or unicodedata.category(x)[0] == "M"}
+    look = lettered(sorted(letters - bad))
+    bad |= {x for x in letters if not any(ord(x) in _covered(font) for font in look["fontfamily"])}
+    labels = [f"#{i + 1}" if bad & set(name) else name for i, name in enumerate(short)]
+    return labels, look
+
+
+@cache
+def _covered(font: str) -> frozenset[int]:
+    try:
+        return frozenset(get_font(findfont(font, fallback_to_default=False)).get_charmap())
+    except (ValueError, RuntimeError, OSError):  # not a font, or not one that matplotlib reads
+        return frozenset()
+
+
+def _others() -> list[str]:
+    """Fonts for people's scripts, by name; those that draw a box for every letter are none."""
+    names = {font.name for font in fontManager.ttflist}
+    kinds = ("Last Resort", "STIX", "cm", "Adobe Blank")
+    usual = ("DejaVu", "Noto")
+    return sorted((x for x in names if not x.startswith(kinds)), key=lambda x: (not x.startswith(usual), x))

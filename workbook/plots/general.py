@@ -5,7 +5,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from workbook.plots.base import CLEAR, COLORS, LETTERS, LINES, MARKERS, blank, plain_ticks, side_by_side, styled
+from workbook.plots.base import (
+    CLEAR,
+    COLORS,
+    LINES,
+    MARKERS,
+    blank,
+    lettered,
+    plain_ticks,
+    readable,
+    side_by_side,
+    styled,
+)
 
 
 @styled
@@ -14,14 +25,14 @@ def images(pictures: Tensor, titles: Sequence[str] = (), *, columns: int = 10, t
     rows = -(-len(pictures) // columns)
     height = 1.25 if titles else 1.0
     figure = Figure(figsize=(columns, rows * height + (0.45 if title else 0)), dpi=72, layout="constrained")
-    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    axes, look = figure.subplots(rows, columns, squeeze=False).ravel(), lettered(titles)
     for i, ax in enumerate(axes):
         ax.axis("off")
         if i < len(pictures):
             picture = pictures[i].cpu().permute(1, 2, 0).numpy()  # (height, width, channels)
             ax.imshow(picture.squeeze(), cmap="gray_r" if picture.shape[2] == 1 else None)
             if titles:
-                ax.set_title(titles[i], fontsize=12, **LETTERS)
+                ax.set_title(titles[i], fontsize=12, **look)
     figure.suptitle(title, fontsize=13)
     return figure
 
@@ -100,8 +111,9 @@ def matrix(
     figure, ax = blank(title, xlabel, ylabel, size=(7.6, 1.1 + 0.56 * len(rows)) if gains else (7.2, 6))
     low, high = (min(0.0, means.min().item()), max(0.0, means.max().item())) if gains else (0.0, 1.0)
     ax.imshow(means.cpu().numpy(), cmap="Blues", vmin=low, vmax=high, aspect="auto" if gains else "equal")
-    ax.set_xticks(range(len(columns)), columns, **LETTERS)
-    ax.set_yticks(range(len(rows)), rows, **LETTERS)
+    for axis, names in ((ax.set_xticks, columns), (ax.set_yticks, rows)):
+        labels, look = readable(names)
+        axis(range(len(names)), labels, **look)
     ax.grid(False)
     for i, row in enumerate(means.tolist()):
         for j, value in enumerate(row):

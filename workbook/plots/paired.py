@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from workbook.plots import general
-from workbook.plots.base import CLEAR, COLORS, LETTERS, LINES, MARKERS, blank, plain_ticks, styled
+from workbook.plots.base import CLEAR, COLORS, LINES, MARKERS, blank, plain_ticks, readable, styled
 
 Gain = Sequence[float]  # mean, low and high end of its interval, and more that is not drawn here
 GREY, DPI = "#666666", 72  # many figures stand in one notebook: fewer dots keep its file small
@@ -172,7 +172,8 @@ def classes(
             seen = dict(color=color, markeredgecolor="white", markersize=8)
             ax.plot([x] * len(found), [100 * share for share in found], MARKERS[i % 7], **seen)
             ax.plot([x - 0.17, x + 0.17], [mean] * 2, color=color, linewidth=3, label=name if c == 0 else None)
-    ax.set_xticks(range(len(names)), names, **LETTERS)
+    labels, look = readable(names)
+    ax.set_xticks(range(len(names)), labels, **look)
     ax.set_ylim(-2, 102)
     ax.grid(axis="x", visible=False)
     figure.legend(loc="outside right upper", fontsize=11)

@@ -1,16 +1,12 @@
 """Figures of the card that goes out with a student: how well each class is recognised, in any script."""
 
-import unicodedata
 from collections.abc import Sequence
-from functools import cache
 
 from matplotlib.figure import Figure
-from matplotlib.font_manager import findfont, fontManager, get_font
 
-from workbook.plots.base import COLORS, LETTERS, blank, styled
+from workbook.plots.base import COLORS, blank, readable, styled
 
 SHOWN = 24  # classes that one figure has room for
-LONGEST = 22  # letters of a name
 
 
 @styled
@@ -46,41 +42,3 @@ def wilson(share: float, count: int, z: float = 1.96) -> tuple[float, float]:
     middle = (share + z * z / (2 * count)) / (1 + z * z / count)
     half = z / (1 + z * z / count) * (share * (1 - share) / count + z * z / (4 * count * count)) ** 0.5
     return max(0.0, middle - half), min(1.0, middle + half)
-
-
-def readable(names: Sequence[str]) -> tuple[list[str], dict]:
-    """The names as a figure can write them, and the options of its texts; "#2" for the second where no font can.
-
-    Scripts that run from right to left, or whose letters join, are numbered too: matplotlib < 3.11 sets them wrong.
-    """
-    unseen = {"Cf": "", "Cc": "�", "Zl": "�", "Zp": "�", "Cs": "�"}
-    short = ["".join(unseen.get(unicodedata.category(letter), letter) for letter in unicodedata.normalize("NFC", name))
-             for name in names]
-    short = [name if len(name) <= LONGEST else name[: LONGEST - 1] + "…" for name in short]
-    letters = set("".join(short))
-    bad = {x for x in letters if unicodedata.bidirectional(x) in ("R", "AL") or unicodedata.category(x)[0] == "M"}
-    lacking, family = {ord(letter) for letter in letters - bad}, [LETTERS["fontfamily"]]
-    lacking -= _covered(family[0])
-    for font in _others() if lacking else []:
-        if lacking & (has := _covered(font)):
-            family.append(font)
-            lacking -= has
-    bad |= set(map(chr, lacking))
-    labels = [f"#{i + 1}" if bad & set(name) else name for i, name in enumerate(short)]
-    return labels, {"fontfamily": family}
-
-
-@cache
-def _covered(font: str) -> frozenset[int]:
-    try:
-        return frozenset(get_font(findfont(font, fallback_to_default=False)).get_charmap())
-    except (ValueError, RuntimeError, OSError):  # not a font, or not one that matplotlib reads
-        return frozenset()
-
-
-def _others() -> list[str]:
-    """Fonts for people's scripts, by name; those that draw a box for every letter are none."""
-    names = {font.name for font in fontManager.ttflist}
-    kinds = ("Last Resort", "STIX", "cm", "Adobe Blank")
-    usual = ("DejaVu", "Noto")
-    return sorted((x for x in names if not x.startswith(kinds)), key=lambda x: (not x.startswith(usual), x))

@@ -24,7 +24,6 @@ from kdlab.data import Dataset, Split
 from kdlab.evaluation import Gain
 from kdlab.training import finish, train
 from workbook import runtimes
-from workbook.plots import task as figures
 from workbook.task import exports, handover, page
 
 GAINS = {"60 pictures": Gain(3.3, 0.4, 6.2, 3, 3), "all | pictures": Gain(-0.7, -2.1, 0.8, 0, 3)}
@@ -231,7 +230,8 @@ def test_both_cards_hold_the_figures_that_are_computed_here(coloured):
     pairs = torch.bincount(labels * 10 + answers, minlength=100).view(10, 10).fill_diagonal_(0)
     true, said = divmod(int(pairs.argmax()), 10)
     rows = [["accuracy", f"{found.accuracy:.1%}"], ["balanced accuracy", f"{sum(found.recall) / 10:.1%}"],
-            ["calibration error, 15 bins", f"{found.ece:.3f}"], ["agreement with the teacher", f"{found.agreement:.1%}"],
+            ["calibration error, 15 bins", f"{found.ece:.3f}"],
+            ["agreement with the teacher", f"{found.agreement:.1%}"],
             ["parameters", f"{cost.parameters:,}"], ["multiply-adds a picture", f"{cost.multiply_adds:,}"],
             ["weights", f"{cost.bytes / 1e3:,.1f} kB"],
             ["60 pictures", "+3.3", "[+0.4, +6.2]", "3 of 3"], ["all | pictures", "-0.7", "[-2.1, +0.8]", "0 of 3"],
@@ -470,22 +470,3 @@ def test_a_runtime_whose_turn_comes_too_late_is_not_timed_and_says_so(tmp_path):
 def test_what_is_slow_to_build_is_timed_where_it_is_asked_for(tmp_path):
     rows = {row.variant: row for row in handover.write(tmp_path / "out", *small(), seconds=0).rows}
     assert set(rows) == set(runtimes.RUNTIMES) and "where it is asked for" in rows["aotinductor"].skipped
-
-
-def test_names_that_no_font_has_are_numbered_in_the_figure(monkeypatch):
-    assert figures.readable(["cat", "été", "собака"])[0] == ["cat", "été", "собака"]
-    assert figures.readable(["cat", "قطة", "猫", "हिन्दी"])[0][:2] == ["cat", "#2"]
-    monkeypatch.setattr(figures, "_others", lambda: ["no such font", "DejaVu Sans"])
-    assert figures.readable(["cat", "猫", "ⴰ"]) == (["cat", "#2", "ⴰ"], {"fontfamily": ["monospace", "DejaVu Sans"]})
-    assert figures.readable(["x" * 40, "a\nb", "so\u00adft"])[0] == ["x" * 21 + "…", "a�b", "soft"]
-    figure = figures.recall(["$a$", "b", "c"], [0.5, 0.25, float("nan")], [4, 8, 0], title="Recall")
-    assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == ["b (8)", "$a$ (4)"]
-    assert [round(bar.get_width()) for bar in figure.axes[0].patches] == [25, 50]
-
-
-def test_wilsons_interval_is_that_of_the_literature():
-    from scipy.stats import binomtest
-
-    for hits, n in ((0, 10), (7, 10), (98, 100)):
-        expected = binomtest(hits, n).proportion_ci(method="wilson")
-        assert figures.wilson(hits / n, n) == pytest.approx((expected.low, expected.high), abs=1e-4)
