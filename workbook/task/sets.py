@@ -1,39 +1,24 @@
 """Any data set of pictures by one string, or from an object that holds pictures and labels.
 
-Folders of files stand in folders.py; torchvision's sets are torchvision's own classes, fetched with a time limit.
+Folders of files stand in folders.py; torchvision's sets are found and fetched in fetch.py.
 """
 
-import contextlib
 import difflib
-import hashlib
-import inspect
-import os
-import socket
-import tempfile
-import time
-from collections.abc import Iterator, Mapping
-from http.client import HTTPException
+from collections.abc import Mapping
 from pathlib import Path
-from unittest import mock
-from urllib.error import URLError
-from urllib.request import Request, urlopen
 
 import torch
 from torch import Tensor
 
 from kdlab import data
 from kdlab.data import Dataset, Split
-from workbook.task import folders, parts
+from workbook.task import fetch, folders, parts, store
 from workbook.task.pictures import picture
 
 # torchvision's sets of pictures with one label each; photographs still show their class in the mirror.
 PHOTOGRAPHS = """Caltech101 Caltech256 CIFAR10 CIFAR100 Country211 DTD EuroSAT FGVCAircraft Flowers102 Food101
     Imagenette ImageNet OxfordIIITPet Places365 StanfordCars STL10 SUN397""".split()
 OTHERS = "FashionMNIST FER2013 GTSRB KMNIST MNIST PCAM QMNIST RenderedSST2 SEMEION SVHN USPS".split()
-SPLITS = {"train": ("train", "trainval", "train-standard"), "val": ("val", "valid"), "test": ("test", "val", "valid")}
-
-# Seconds that a download may stay silent; bytes per second that it must reach on average once it has run for seconds.
-TIMEOUT, SPEED_FLOOR, SPEED_GRACE = 15.0, 50_000, 20.0
 
 
 def load(
@@ -69,8 +54,9 @@ def load(
         asked = f", did you mean {near[0]}?" if near else ";"
         raise ValueError(f"unknown data set {name!r}{asked} there are folder:PATH, {', '.join(known)}")
     kind = theirs[_plain(name)]
-    found = _torchvision(kind, Path(root).expanduser() if root else data.cache_dir())
-    classes = getattr(found["train"], "classes", None) or getattr(found["train"], "categories", None)
+    found = fetch.parts_of(kind, Path(root).expanduser() if root else data.cache_dir())
+    classes = getattr(found["train"], "classes", None) or getattr(found["train"], "categories", None) or ()
+    classes = [x if isinstance(x, str) else ", ".join(x) for x in classes]  # ImageNet's have several names each
     found = from_dataset(**found, name=name, classes=classes, size=size, seed=seed, ground=ground,
                          mirrored=kind in PHOTOGRAPHS)
     return _with_val(found, val, seed)
@@ -104,33 +90,40 @@ def from_dataset(
     if len(shapes) > 1:
         raise ValueError(f"the parts of {name} have pictures of {_sizes(shapes)} pixels; give size=")
     channels = max(images.shape[1] for images, _ in read.values())
-    known = list(classes or _told(train) or sorted({label for _, labels in read.values() for label in labels}))
+    for part, (_, labels) in read.items():
+        for label in labels:
+            if not isinstance(label, int | str) or isinstance(label, bool):
+                raise ValueError(f"{part} has the label {label!r}; a label must be a whole number or a name")
+    seen = {label for _, labels in read.values() for label in labels}
+    known = list(classes or _told(train) or sorted(seen, key=lambda label: (isinstance(label, str), label)))
     place = {label: i for i, label in enumerate(known)}
     splits = {}
     for part, (images, labels) in read.items():
         numbers = [place.get(label, label) for label in labels]
-        if wrong := [x for x in numbers if not isinstance(x, int) or isinstance(x, bool) or not 0 <= x < len(known)]:
+        if wrong := [x for x in numbers if not isinstance(x, int) or not 0 <= x < len(known)]:
             raise ValueError(f"{part} has the label {wrong[0]!r}, which is none of the {len(known)} classes")
         splits[part] = Split(images.expand(-1, channels, -1, -1).contiguous(), torch.tensor(numbers))
+    classes = tuple(map(str, known))
     if test is None:
-        splits["train"], splits["test"] = _taken(splits["train"], 0.2, seed)
+        splits["train"], splits["test"], alone = _taken(splits["train"], classes, 0.2, seed)
         print(f"{name} has no test part: split by seed {seed}, class by class, "
-              f"into {len(splits['train']):,} train, {len(splits['test']):,} test")
-    return Dataset(name, classes=tuple(map(str, known)), mirrored=mirrored, **splits)
+              f"into {len(splits['train']):,} train, {len(splits['test']):,} test{alone}")
+    return Dataset(name, classes=classes, mirrored=mirrored, **splits)
 
 
 def _with_val(dataset: Dataset, val: float, seed: int) -> Dataset:
     if dataset.val or not val:
         return dataset
-    train, taken = _taken(dataset.train, val, seed)
-    print(f"val: {len(taken):,} of the training pictures, class by class, by seed {seed}")
+    train, taken, alone = _taken(dataset.train, dataset.classes, val, seed)
+    print(f"val: {len(taken):,} of the training pictures, class by class, by seed {seed}{alone}")
     return Dataset(dataset.name, train, dataset.test, dataset.classes, mirrored=dataset.mirrored, val=taken)
 
 
-def _taken(split: Split, share: float, seed: int) -> tuple[Split, Split]:
-    """What stays and what goes, both in their order."""
+def _taken(split: Split, classes: tuple[str, ...], share: float, seed: int) -> tuple[Split, Split, str]:
+    """What stays and what goes, both in their order; and which classes have a single picture, to be said."""
     stay, taken = parts.split_off(split.labels, share, seed=seed)
-    return split.subset(stay), split.subset(taken)
+    said = parts.alone(split.labels, classes)
+    return split.subset(stay), split.subset(taken), said and f"; {said}"
 
 
 def _told(train) -> list[str] | None:
@@ -146,8 +139,7 @@ def _rows(part: str, rows, size, ground: str) -> tuple[Tensor, list]:
         raise ValueError(f"{part} is empty; it must hold at least one picture")
     if size is None and (whole := _array(rows)) is not None:
         return whole, _labels(rows)
-    images, labels = [], []
-    for i in range(len(rows)):
+    def one(i: int) -> tuple[Tensor, object]:
         row = rows[i]
         try:
             pair = (row["image"] if "image" in row else row["img"], row["label"]) if isinstance(row, Mapping) else row
@@ -157,14 +149,27 @@ def _rows(part: str, rows, size, ground: str) -> tuple[Tensor, list]:
             said = "must be (picture, label), or a row with image and label"
             raise ValueError(f"{part}[{i}] {said}, got {told}") from None
         try:
-            images.append(picture(image, size, ground, channels=None))
+            return picture(image, size, ground, channels=None), label.item() if hasattr(label, "item") else label
         except Exception as error:
             raise ValueError(f"{part}[{i}] cannot be read as a picture: {error}") from None
-        labels.append(label.item() if hasattr(label, "item") else label)
-    if len(sizes := {tuple(image.shape[1:]) for image in images}) > 1:
-        raise ValueError(f"the pictures of {part} have {_sizes(sizes)} pixels; give size=, to which all are brought")
+
+    images, labels = [], []
+    workers = None if _theirs(rows) else 0  # another's object may not bear several threads
+    for image, label in store.on_all_cores(len(rows), one, f"reading {part}", workers):
+        if image.shape[1:] != (images or [image])[0].shape[1:]:  # told at once: at full size they may fill the memory
+            sizes = _sizes({tuple(x.shape[1:]) for x in (images[0], image)})
+            raise ValueError(f"the pictures of {part} have {sizes} pixels; give size=, to which all are brought")
+        images.append(image)
+        labels.append(label)
     channels = max(len(image) for image in images)
     return torch.stack([image.expand(channels, -1, -1) for image in images]), labels
+
+
+def _theirs(rows) -> bool:
+    """One of torchvision's sets as it lies on the disk: its pictures may be asked for in any order, from any thread."""
+    own = [getattr(rows, name, None) for name in ("transform", "target_transform")]
+    named = type(rows).__module__.startswith("torchvision.datasets") and type(rows).__name__ in PHOTOGRAPHS + OTHERS
+    return named and own == [None, None]
 
 
 def _sizes(shapes: set) -> str:
@@ -173,8 +178,8 @@ def _sizes(shapes: set) -> str:
 
 def _array(rows) -> Tensor | None:
     """All images of a set of torchvision's that holds them in one array: much faster than one by one."""
-    array = getattr(rows, "data", None) if type(rows).__module__.startswith("torchvision.datasets") else None
-    if array is None or getattr(rows, "transform", None) or not hasattr(array, "ndim") or array.ndim not in (3, 4):
+    array = getattr(rows, "data", None) if _theirs(rows) else None
+    if array is None or not hasattr(array, "ndim") or array.ndim not in (3, 4):
         return None
     images = torch.as_tensor(array)
     if images.dtype != torch.uint8 or _labels(rows) is None:
@@ -186,99 +191,10 @@ def _array(rows) -> Tensor | None:
 
 def _labels(rows) -> list | None:
     labels = getattr(rows, "targets", getattr(rows, "labels", None))
-    if labels is None or getattr(rows, "target_transform", None):
+    if labels is None:
         return None
     labels = torch.as_tensor(labels)
     return (labels if labels.dim() == 1 else labels[:, 0]).tolist()  # QMNIST keeps more beside the class
-
-
-def _torchvision(kind: str, root: Path) -> dict:
-    """The parts of a set, each as torchvision's own object."""
-    from torchvision import datasets
-
-    make, found = getattr(datasets, kind), {}
-    takes = inspect.signature(make.__init__).parameters
-    options = {"download": True} if {"download", "kwargs"} & takes.keys() else {}
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        with _fetching(kind):
-            if "train" in takes:
-                return {part: make(root, train=part == "train", **options) for part in ("train", "test")}
-            if "split" not in takes:
-                return {"train": make(root, **options)}
-            for part, names in SPLITS.items():
-                for name in (name for name in names if name not in {x for x, _ in found.values()}):
-                    with contextlib.suppress(_NoSplit):
-                        found.setdefault(part, (name, _one(make, root, name, options)))
-    except (URLError, HTTPException, RuntimeError, OSError) as error:
-        if isinstance(error, FileNotFoundError) or not options:
-            raise ValueError(f"{kind} is not in {root}, and torchvision cannot fetch it: {error}") from None
-        said = getattr(error, "reason", error)
-        raise ConnectionError(
-            f"{said}; try again, or use a data set that needs no network: digits, glyphs or folder:PATH"
-        ) from None
-    if "test" not in found and "val" in found:
-        found["test"] = found.pop("val")
-    return {part: each for part, (_, each) in found.items()}
-
-
-class _NoSplit(ValueError):
-    pass
-
-
-def _one(make, root: Path, name: str, options: dict):
-    try:
-        return make(root, split=name, **options)
-    except ValueError as error:
-        if "Unknown value" in str(error):  # torchvision's verify_str_arg
-            raise _NoSplit(str(error)) from None
-        raise
-
-
-@contextlib.contextmanager
-def _fetching(kind: str) -> Iterator[None]:
-    """torchvision's own downloads have no time limit: with a silent server they would hang for ever."""
-    from torchvision.datasets import utils
-
-    def fetched(url: str, root, filename=None, md5: str | None = None, max_redirect_hops: int = 3) -> None:
-        path = Path(root).expanduser() / (filename or os.path.basename(url))
-        if not utils.check_integrity(path, md5):
-            _download(url, path, md5)
-
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(TIMEOUT)  # for what torchvision asks besides
-    try:
-        retrieve = mock.patch.object(utils, "_urlretrieve", lambda url, path, *_: _download(url, Path(path), None))
-        with mock.patch.object(utils, "download_url", fetched), retrieve:
-            yield
-    finally:
-        socket.setdefaulttimeout(before)
-
-
-def _download(url: str, path: Path, md5: str | None) -> None:
-    from tqdm.auto import tqdm
-
-    digest, received, start = hashlib.md5(usedforsecurity=False), 0, time.monotonic()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        request = Request(url, headers={"User-Agent": "kdlab"})  # some servers refuse Python's own
-        with tempfile.TemporaryDirectory(dir=path.parent) as scratch, urlopen(request, timeout=TIMEOUT) as response:
-            partial = Path(scratch) / path.name
-            bar = tqdm(total=response.length, unit="B", unit_scale=True, desc=path.name)
-            with bar, partial.open("wb") as file:
-                while chunk := response.read1(1 << 16):  # what has come so far; read would wait for all of it
-                    file.write(chunk)
-                    digest.update(chunk)
-                    bar.update(len(chunk))
-                    received, seconds = received + len(chunk), time.monotonic() - start
-                    if seconds > SPEED_GRACE and received < SPEED_FLOOR * seconds:
-                        raise TimeoutError(f"too slow, {received / seconds / 1000:.1f} kB/s over {seconds:.0f} s")
-            if md5 and digest.hexdigest() != md5:
-                raise ConnectionError(f"wrong checksum of the {received} bytes received")
-            partial.replace(path)
-    except (URLError, HTTPException, TimeoutError, ConnectionError) as error:
-        said = f"{path.name} could not be fetched from {url} ({error})"
-        raise URLError(f"{said}; put the file at {path} yourself") from None
 
 
 def _plain(name: str) -> str:

@@ -93,14 +93,18 @@ def images(path: Path, shape: tuple[int, int, int, int], read: Callable[[int], T
     return found, False
 
 
-def on_all_cores(n: int, call: Callable[[int], T], what: str) -> Iterator[T]:
-    """What a call gives for 0 .. n - 1, in this order, by a thread a core; a bar with its estimate after 3 seconds."""
+def on_all_cores(n: int, call: Callable[[int], T], what: str, workers: int | None = None) -> Iterator[T]:
+    """What a call gives for 0 .. n - 1, in this order, by a thread a core; a bar with its estimate after 3 seconds.
+
+    With workers=0 the calls are made in this thread.
+    """
     from tqdm.auto import tqdm
 
-    workers = devices.cores()
-    with ThreadPoolExecutor(workers) as pool, tqdm(total=n, desc=what, delay=3, leave=False) as bar:
-        for start in range(0, n, 64 * workers):  # so many results are held at most
-            for found in pool.map(call, range(start, min(n, start + 64 * workers))):
+    workers = devices.cores() if workers is None else workers
+    with ThreadPoolExecutor(workers or 1) as pool, tqdm(total=n, desc=what, delay=3, leave=False) as bar:
+        many = 64 * max(1, workers)  # so many results are held at most
+        for start in range(0, n, many):
+            for found in (pool.map if workers else map)(call, range(start, min(n, start + many))):
                 yield found
                 bar.update()
 
