@@ -20,6 +20,8 @@ PHOTOGRAPHS = """Caltech101 Caltech256 CIFAR10 CIFAR100 Country211 DTD EuroSAT F
     Imagenette ImageNet OxfordIIITPet Places365 StanfordCars STL10 SUN397""".split()
 OTHERS = "FashionMNIST FER2013 GTSRB KMNIST MNIST PCAM QMNIST RenderedSST2 SEMEION SVHN USPS".split()
 
+MOST = 0.5  # of the memory that this process may use, for one part: taking a part from another copies it
+
 
 def load(
     name: str, *, size: int | tuple[int, int] | None = None, val: float = 0.0, seed: int = 0, ground: str = "white",
@@ -82,7 +84,8 @@ def from_dataset(
         Dataset: of 1 channel where all pictures are grey, else of 3.
 
     Raises:
-        ValueError: a part that is empty, pictures of several sizes, or a label that is no class; with part and place.
+        ValueError: a part that is empty or larger than half of the memory, pictures of several sizes, something that is
+            no picture, or a label that is no class; the message names the part.
     """
     given = {part: each for part, each in (("train", train), ("test", test), ("val", val)) if each is not None}
     read = {part: _rows(part, each, size, ground) for part, each in given.items()}
@@ -153,16 +156,27 @@ def _rows(part: str, rows, size, ground: str) -> tuple[Tensor, list]:
         except Exception as error:
             raise ValueError(f"{part}[{i}] cannot be read as a picture: {error}") from None
 
-    images, labels = [], []
+    images, labels = None, []
     workers = None if _theirs(rows) else 0  # another's object may not bear several threads
-    for image, label in store.on_all_cores(len(rows), one, f"reading {part}", workers):
-        if image.shape[1:] != (images or [image])[0].shape[1:]:  # told at once: at full size they may fill the memory
-            sizes = _sizes({tuple(x.shape[1:]) for x in (images[0], image)})
+    for i, (image, label) in enumerate(store.on_all_cores(len(rows), one, f"reading {part}", workers)):
+        if images is None:
+            _has_room(part, len(rows) * image.numel())
+            images = torch.empty((len(rows), *image.shape), dtype=torch.uint8)
+        if image.shape[1:] != images.shape[2:]:
+            sizes = _sizes({tuple(image.shape[1:]), tuple(images.shape[2:])})
             raise ValueError(f"the pictures of {part} have {sizes} pixels; give size=, to which all are brought")
-        images.append(image)
+        if len(image) > images.shape[1]:  # the first in colour
+            images = images.repeat(1, len(image), 1, 1)
+        images[i] = image
         labels.append(label)
-    channels = max(len(image) for image in images)
-    return torch.stack([image.expand(channels, -1, -1) for image in images]), labels
+    return images, labels
+
+
+def _has_room(part: str, size: int) -> None:
+    if size > MOST * (memory := store.memory()):
+        raise ValueError(
+            f"the pictures of {part} take {size / 1e9:.1f} GB, over half of the {memory / 1e9:.1f} GB of memory here; "
+            "give a smaller size=, or save them as files for folder:PATH, which may be larger than memory")
 
 
 def _theirs(rows) -> bool:

@@ -485,6 +485,20 @@ def test_pictures_of_other_sizes_are_told_at_the_first_one():
         task.from_dataset(Endless([0] * 10**6), name="endless")
 
 
+def test_pictures_that_memory_cannot_hold_are_told_before_they_are_read(monkeypatch):
+    monkeypatch.setattr(sets.store, "memory", lambda: 2e9)
+    photographs = [(Image.new("RGB", (1000, 1000)), 0)] * 400
+    with pytest.raises(ValueError, match=r"^the pictures of train take 1\.2 GB, over half of the 2\.0 GB .*folder:"):
+        task.from_dataset(photographs, tiny(2), name="mine")
+    assert len(task.from_dataset(photographs[:2], photographs[:2], name="mine", size=9).train) == 2
+
+
+def test_grey_before_colour_becomes_colour_and_keeps_its_values():
+    found = task.from_dataset([*tiny(3, mode="L"), *tiny(2)], tiny(2, mode="L"), name="mine")
+    assert found.shape == (3, 5, 6)
+    assert found.train.images.flatten(1).tolist() == [[x] * 90 for x in (0, 1, 2, 0, 1)]
+
+
 def test_random_transforms_of_torchvisions_sets_are_drawn_in_their_order():
     found = [task.from_dataset(FakeData(20, (3, 9, 8), 4), FakeData(8, (3, 9, 8), 4), name="fake") for _ in "12"]
     assert same(*found)
