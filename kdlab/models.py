@@ -74,7 +74,7 @@ def cost(model: nn.Module, shape: tuple[int, int, int]) -> Cost:
     from torch.utils.flop_counter import FlopCounterMode  # brings triton along where there is one: 0.14 s
 
     tensors = [*model.parameters(), *model.buffers()]
-    image = torch.zeros(1, *shape, device=tensors[0].device, dtype=tensors[0].dtype)
+    image = torch.zeros(1, *shape, **{"device": tensors[0].device, "dtype": tensors[0].dtype} if tensors else {})
     was_training = model.training
     model.eval()
     with torch.no_grad(), FlopCounterMode(display=False) as counter:

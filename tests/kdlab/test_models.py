@@ -119,3 +119,7 @@ def test_what_cannot_be_built_is_refused_in_one_sentence(name, shape, classes, w
     with pytest.raises(ValueError, match=words) as caught:
         models.build(name, shape, classes)
     assert "\n" not in str(caught.value)
+
+
+def test_a_network_without_weights_costs_nothing():
+    assert models.cost(nn.Flatten(), (1, 8, 8)) == models.Cost(parameters=0, multiply_adds=0, bytes=0)
