@@ -26,9 +26,11 @@ def picture(image, size=None, ground: str = "white", channels: int | None = 3) -
     """
     from PIL import Image, ImageCms, ImageOps
 
-    image = ImageOps.exif_transpose(image if isinstance(image, Image.Image) else Image.fromarray(_pixels(image)))
+    image = image if isinstance(image, Image.Image) else Image.fromarray(_pixels(image))
     if 0 in image.size:
         raise ValueError(f"a picture must have pixels, got {image.width} x {image.height} of them")
+    _scale_what_is_clear(image)
+    image = ImageOps.exif_transpose(image)
     clear, depth = image.info.get("transparency"), image.mode[0] in "IF"
     grey = clear is None and (depth or image.mode in ("1", "L"))
     if depth:
@@ -56,6 +58,15 @@ def sides(size) -> tuple[int, int]:
     if len(pair) != 2 or not all(isinstance(x, int) and not isinstance(x, bool) and x >= 1 for x in pair):
         raise ValueError(f"size must be a whole number >= 1, or two: (height, width), got {size!r}")
     return pair
+
+
+def _scale_what_is_clear(image) -> None:
+    # Of greys of 2 or 4 bits Pillow scales the pixels when it reads them, and not the one that is transparent.
+    tile, clear = getattr(image, "tile", None), image.info.get("transparency")
+    step = {"L;2": 85, "L;4": 17}.get(str(tile[0][3])) if tile else None
+    if step and isinstance(clear, int):
+        image.info["transparency"] = step * clear
+        image.load()  # so that a second look does not scale it again
 
 
 def _pixels(image) -> np.ndarray:

@@ -175,6 +175,16 @@ def test_the_white_of_one_bit_may_be_the_transparent_one():
     assert pixels(png(1, 0, [0, 1], (b"tRNS", b"\0\0")), ground="#204080") == [[(32, 64, 128), WHITE]]
 
 
+@pytest.mark.parametrize("depth", [2, 4, 8, 16])
+@pytest.mark.parametrize("which", [0, 1])
+def test_the_transparent_grey_of_any_depth_shows_the_ground(depth, which):
+    top = 2**depth - 1
+    samples, seen = [0, top // 3, top], [BLACK, (85, 85, 85), WHITE]
+    opened = png(depth, 0, samples, (b"tRNS", samples[which].to_bytes(2, "big")))
+    seen[which] = (32, 64, 128)
+    assert pixels(opened, ground="#204080") == pixels(opened, ground="#204080") == [seen]  # it may be looked at twice
+
+
 def test_a_print_shops_jpeg_is_not_a_negative():
     flat = Image.new("CMYK", (16, 16), (255, 0, 0, 0))
     made = task.picture(through(flat, "JPEG", quality=95)).float()
