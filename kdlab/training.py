@@ -136,16 +136,22 @@ def distil(
     trained = [*student.parameters(), *(method.parameters() if isinstance(method, nn.Module) else ())]
     optimizer = optimizer(trained, lr=1.0, **{"fused": True} if free and settings.fused else {})
     held = {"student": student, "optimizer": optimizer} | ({"method": method} if isinstance(method, nn.Module) else {})
-    run = dict(steps=steps, batch_size=batch_size, seed=seed, images=len(places), recipe=recipe and asdict(recipe))
-    run |= {} if callable(knobs) else asdict(knobs)
-    done = read_state(resume, held, run, device) if resume else 0
+
+    @functools.cache
+    def run() -> dict:  # what a state must have been made with
+        made = dict(steps=steps, batch_size=batch_size, seed=seed, recipe=recipe and asdict(recipe))
+        known = teacher.producer if isinstance(teacher, Bank) else teacher and f"{len(weights[1])} tensors of weights"
+        made |= {"teacher": known, "images": f"{len(places)} of {dataset.fingerprint()['order']}"}
+        return made | ({} if callable(knobs) else asdict(knobs))
+
+    done = read_state(resume, held, run(), device) if resume else 0
     for _ in range(done):
         next(order)
 
     def save(number: int, path: str | Path) -> None:
         if number != done:
             raise ValueError(f"the run is at step {done} by now, and the state of step {number} is gone")
-        write_state(path, {"step": number, "run": run} | {x: part.state_dict() for x, part in held.items()}, device)
+        write_state(path, {"step": number, "run": run()} | {x: part.state_dict() for x, part in held.items()}, device)
 
     try:
         for number in range(done + 1, steps + 1):

@@ -166,15 +166,19 @@ def main(argv: list[str] | None = None) -> int:
     results, begun = {}, time.perf_counter()
     for notebook, seconds, verdict in _in_turns(attempt, notebooks, given.jobs):
         results[notebook] = seconds, verdict
-        print(f"[{len(results)}/{len(notebooks)}] {notebook.name}: {verdict}, {seconds:.1f} s", flush=True)
+        said = textwrap.shorten(verdict, 130)
+        print(f"[{len(results)}/{len(notebooks)}] {notebook.name}: {said}, {seconds:.1f} s", flush=True)
     width = max(len(notebook.name) for notebook in notebooks)
     print(f"\n{'notebook':{width}}  seconds  verdict")
     for notebook in notebooks:
         seconds, verdict = results[notebook]
-        print(f"{notebook.name:{width}}  {seconds:7.1f}  {verdict}")
+        print(f"{notebook.name:{width}}  {seconds:7.1f}  {verdict.partition(':')[0]}")
     print(f"{'in all':{width}}  {time.perf_counter() - begun:7.1f}")
     if not given.in_place:
         print(f"Executed copies and pages: {given.output}/")
+    for notebook, (_, verdict) in results.items():
+        if verdict != "passed":
+            print(f"\n{notebook.name} {verdict}")
     return 0 if all(verdict == "passed" for _, verdict in results.values()) else 1
 
 
@@ -228,8 +232,8 @@ def _listed(value: object) -> object:
 
 def _reason(error: Exception) -> str:
     if hasattr(error, "ename"):  # papermill's and nbclient's errors of a cell
-        return textwrap.shorten(f"{error.ename}: {error.evalue}", 120)
-    return textwrap.shorten(f"{type(error).__name__}: {error}", 120)
+        return " ".join(f"{error.ename}: {error.evalue}".split())
+    return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import nn
 
-from kdlab import Knobs, files, models
+from kdlab import Knobs, data, files, models
 from kdlab.training import distil, save_state
 
 STEPS = 40
@@ -132,6 +132,14 @@ def test_a_state_of_another_run_is_refused_and_changes_nothing(digits, teacher, 
         next(run(model, digits, teacher, resume=path, **change))
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
     assert torch.equal(random, torch.get_rng_state())
+
+
+def test_a_state_of_a_run_on_other_pictures_or_with_another_teacher_is_refused(digits, teacher, tmp_path):
+    losses_until(5, run(student(), digits, teacher), tmp_path / "run.state")
+    with pytest.raises(ValueError, match="images 1000 of [0-9a-f]{32} in place of 1000 of [0-9a-f]{32}"):
+        next(run(student(), data.load("digits", seed=1), teacher, resume=tmp_path / "run.state"))
+    with pytest.raises(ValueError, match="teacher 4 tensors of weights in place of None"):
+        next(run(student(), digits, None, resume=tmp_path / "run.state"))
 
 
 def test_a_state_of_another_network_is_refused(digits, teacher, tmp_path):

@@ -13,10 +13,11 @@ from workbook.plots.base import (
     MARKERS,
     blank,
     plain_ticks,
+    readable,
     side_by_side,
     styled,
 )
 from workbook.plots.general import bars, images, intervals, lines, matrix, pairs, points, signed
 
 __all__ = ["CLEAR", "COLORS", "HATCHES", "LETTERS", "LINES", "MARKERS", "bars", "blank", "images", "intervals", "lines"]
-__all__ += ["matrix", "pairs", "plain_ticks", "points", "side_by_side", "signed", "styled"]
+__all__ += ["matrix", "pairs", "plain_ticks", "points", "readable", "side_by_side", "signed", "styled"]
