@@ -19,10 +19,12 @@ def picture(image, size=None, ground: str = "white", channels: int | None = 3) -
         channels: 1 or 3; None for 1 where the picture is grey, without transparency.
 
     Returns:
-        uint8 (channels, height, width), 0..255. 16 bits are divided by 257, float is taken as 0..1, or as 0..255.
+        uint8 (channels, height, width), 0..255. 16 bits are divided by 257, float is taken as 0..1, or of PIL
+            as 0..255 where the maximum is 2 or more.
 
     Raises:
-        ValueError: another type, shape or size; values that cannot be shown: nan, negative, over 65535 or, float, 255.
+        ValueError: another type, shape or size; values that cannot be shown: nan, negative, over 65535 or, float, 255;
+            PIL's floats with a maximum between 1 and 2, which may be of either range.
     """
     from PIL import Image, ImageCms, ImageOps
 
@@ -35,6 +37,9 @@ def picture(image, size=None, ground: str = "white", channels: int | None = 3) -
     grey = clear is None and (depth or image.mode in ("1", "L"))
     if depth:
         values = np.asarray(image).astype(np.float64)
+        if image.mode == "F" and 1 < values.max() < 2:
+            top = np.float32(values.max())
+            raise ValueError(f"values up to {top}: floats are read as 0..1 or as 0..255; bring them into one of these")
         image = Image.fromarray(_bytes(values, 257 if image.mode[0] == "I" else 1 / 255 if values.max() <= 1 else 1))
         if clear is not None:
             image.putalpha(Image.fromarray(np.uint8(255 * (values != clear))))
@@ -84,5 +89,7 @@ def _pixels(image) -> np.ndarray:
 def _bytes(values: np.ndarray, unit: float) -> np.ndarray:
     top = 255 * unit
     if not ((values >= 0) & (values <= top)).all():
-        raise ValueError(f"a picture's values must be in 0 .. {top:g}, got {values.min():g} .. {values.max():g}")
+        advice = "; remove Normalize from the transform" if unit < 1 and values.min() < 0 else ""
+        raise ValueError(
+            f"a picture's values must be in 0 .. {top:g}, got {values.min():g} .. {values.max():g}{advice}")
     return np.rint(values / unit).astype(np.uint8)

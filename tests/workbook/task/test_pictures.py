@@ -55,6 +55,7 @@ SHOWN = [
     ("I", (0, 257, 65535, 25700), (BLACK, (1, 1, 1), WHITE, (100, 100, 100))),
     ("F", (0.0, 1.0, 0.2), (BLACK, WHITE, (51, 51, 51))),
     ("F", (0.0, 255.0, 51.4), (BLACK, WHITE, (51, 51, 51))),
+    ("F", (0.0, 2.0, 1.2), (BLACK, (2, 2, 2), (1, 1, 1))),  # 2 is of the range to 255
 ]
 
 
@@ -353,6 +354,11 @@ WRONG = {
     "too deep": (Image.fromarray(np.full((4, 9), 70_000, np.int32)), r"must be in 0 \.\. 65535, got 70000"),
     "too bright": (Image.fromarray(np.full((4, 9), 256, np.float32)), r"must be in 0 \.\. 255, got 256"),
     "nan of pillow": (Image.fromarray(np.full((4, 9), np.nan, np.float32)), "got nan"),
+    "just over one": (Image.fromarray(np.float32([[0, 0.5], [0.9, 1.01]])),
+                      r"^values up to 1\.01: floats are read as 0\.\.1 or as 0\.\.255; bring them into one of these$"),
+    "just below two": (Image.fromarray(np.full((4, 9), 1.99, np.float32)), r"^values up to 1\.99: floats"),
+    "normalised": (torch.linspace(-2.1, 2.6, 108).view(3, 4, 9),
+                   r"must be in 0 \.\. 1, got -2\.1 \.\. 2\.6; remove Normalize from the transform$"),
     "infinite": (Image.fromarray(np.full((4, 9), np.inf, np.float32)), "got inf"),
 }
 
