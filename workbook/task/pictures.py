@@ -38,7 +38,7 @@ def picture(image, size=None, ground: str = "white", channels: int | None = 3) -
     if depth:
         values = np.asarray(image).astype(np.float64)
         if image.mode == "F" and 1 < values.max() < 2:
-            top = np.float32(values.max())
+            top = str(np.float32(values.max()))
             raise ValueError(f"values up to {top}: floats are read as 0..1 or as 0..255; bring them into one of these")
         image = Image.fromarray(_bytes(values, 257 if image.mode[0] == "I" else 1 / 255 if values.max() <= 1 else 1))
         if clear is not None:
