@@ -36,17 +36,39 @@ session = onnxruntime.InferenceSession(Path(__file__).with_name("student.onnx"),
 facts = session.get_modelmeta().custom_metadata_map
 classes, size, mean, std = (json.loads(facts[key]) for key in ("classes", "size", "mean", "std"))
 sys.stdout.reconfigure(errors="backslashreplace")  # a console that lacks a letter still gets its answer
-for file in sys.argv[1:] or sys.exit(__doc__):
-    image = ImageOps.exif_transpose(Image.open(file))
-    if image.mode[0] == "I":  # 16 bits a pixel
-        image = Image.fromarray(np.rint(np.asarray(image) / 257).astype(np.uint8))
-    if image.has_transparency_data:
+
+
+def prepared(image):  # as for training, or not at all
+    deep, clear = image.mode[0] in "IF", "transparency" in image.info
+    bits = str(image.tile[0][3]) if image.tile else ""
+    if not deep and image.mode not in ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"):
+        raise ValueError(f"this file has {image.mode}; convert it to RGB of 8 bits first")
+    if clear and (deep or bits in ("L;2", "L;4")):
+        raise ValueError(f"this file has {image.mode} with a transparent value; convert it to 8 bits first")
+    image = ImageOps.exif_transpose(image)
+    if deep:  # 16 bits a pixel, or float as 0 .. 1 or as 0 .. 255
+        values = np.asarray(image).astype(np.float64)
+        unit = 257 if image.mode[0] == "I" else 1 / 255 if values.max() <= 1 else 1
+        if not ((values >= 0) & (values <= 255 * unit)).all():
+            raise ValueError(f"this file has {values.min():g} .. {values.max():g}; convert it to 8 bits first")
+        image = Image.fromarray(np.rint(values / unit).astype(np.uint8))
+    if clear or image.mode in ("LA", "PA", "RGBA"):
         image = Image.alpha_composite(Image.new("RGBA", image.size, GROUND), image.convert("RGBA"))
-    image = ImageOps.fit(image.convert("RGB" if len(mean) == 3 else "L"), size[::-1], Image.Resampling.BILINEAR)
-    pixels = (np.float32(image).reshape(*size, -1) / 255 - mean) / std  # (height, width, channels)
+    return ImageOps.fit(image.convert("RGB" if len(mean) == 3 else "L"), size[::-1], Image.Resampling.BILINEAR)
+
+
+bad = 0
+for file in sys.argv[1:] or sys.exit(__doc__):
+    try:
+        with Image.open(file) as image:
+            pixels = (np.float32(prepared(image)).reshape(*size, -1) / 255 - mean) / std  # (height, width, channels)
+    except Exception as error:  # a file that is none, or damaged in one of many ways; the others get their answers
+        bad = print(f"{file}: {error}".encode("ascii", "backslashreplace").decode(), file=sys.stderr) or 1
+        continue
     logits = session.run(None, {"images": np.float32(pixels).transpose(2, 0, 1)[None]})[0][0]
     shares = np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
     print(file, f"{shares.max():.4f}", classes[shares.argmax()], sep="\\t")
+sys.exit(bad)
 '''
 
 

@@ -5,8 +5,10 @@ import json
 import os
 import re
 import shutil
+import struct
 import subprocess
 import sys
+import zlib
 from dataclasses import replace
 from html.parser import HTMLParser
 from importlib.util import find_spec
@@ -19,15 +21,17 @@ import torch
 from PIL import Image
 from torch import nn
 
-from kdlab import data, evaluate, files, latency, models, predict, sources
+from kdlab import data, evaluate, files, latency, models, predict
 from kdlab.data import Dataset, Split
 from kdlab.evaluation import Gain
 from kdlab.training import finish, train
 from workbook import runtimes
-from workbook.task import exports, handover, page
+from workbook.task import exports, handover, page, picture
 
 GAINS = {"60 pictures": Gain(3.3, 0.4, 6.2, 3, 3), "all | pictures": Gain(-0.7, -2.1, 0.8, 0, 3)}
 AWKWARD = ("a|b", "<b>&amp;", 'say "x"', "two\nlines", "猫", "قطة", "*_`$x$", "O", "l", "I")
+
+ANSWER = r"(?s)([^\n]+)\t(\d\.\d{4})\t(.*?)(?=\n[^\n]+\t\d\.\d{4}\t|\n\Z)"  # file, share, class of any letters
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -168,22 +172,102 @@ def test_predict_py_gives_the_notebooks_answers_where_nothing_else_is_installed(
     paths = pictures_of_all_modes(tmp_path, made.pictures.test)
     done = bare("import runpy; runpy.run_path(sys.argv[0], run_name='__main__')", made.folder / "predict.py", *paths)
     assert not done.returncode, done.stderr
-    told = re.findall(r"(?s)([^\n]+)\t(\d\.\d{4})\t(.*?)(?=\n[^\n]+\t\d\.\d{4}\t|\n\Z)", done.stdout)
+    told = re.findall(ANSWER, done.stdout)
     assert [Path(name) for name, _, _ in told] == paths
     channels, *size = made.pictures.shape
     for path, (_, share, answer) in zip(paths, told):
         with Image.open(path) as image:
-            raw = sources.picture(image, tuple(size), channels=channels)
+            raw = picture(image, tuple(size), channels=channels)
         with torch.no_grad():
             expected = made.student.eval()(made.pictures.normalize(raw[None])).softmax(1)[0]
         assert answer == made.pictures.classes[expected.argmax()], path.name
         assert abs(float(share) - expected.max().item()) < 1e-4, path.name
 
 
+def predicted(bare, made, *paths):
+    return bare("import runpy; runpy.run_path(sys.argv[0], run_name='__main__')", made.folder / "predict.py", *paths)
+
+
+def pictures_of_all_depths(folder):
+    """Noise in every mode and depth that Pillow writes, transparent values among them."""
+    rng = np.random.default_rng(0)
+    grey, rgb = rng.integers(0, 255, (40, 60), "uint8"), rng.integers(0, 255, (40, 60, 3), "uint8")
+    deep, clear, colour = grey.astype("uint16") * 257, int(grey[0, 0]), Image.fromarray(rgb)
+    grey16 = Image.fromarray(deep)
+    made = {
+        "float01.tif": grey.astype("float32") / 255, "float255.tif": grey.astype("float32"),
+        "float_over.tif": grey.astype("float32") * 2, "float_negative.tif": grey.astype("float32") - 1,
+        "float_nan.tif": np.where(grey == clear, np.nan, grey).astype("float32"),
+        "u16.png": deep, "u16.tif": deep, "i32.tif": grey.astype("int32") * 200,
+        "i32_over.tif": grey.astype("int32") * 2000,
+        "i32_negative.tif": grey.astype("int32") - 5, "l.png": grey, "rgb.png": rgb, "rgb.webp": rgb, "rgb.ppm": rgb,
+        "rgba.png": np.dstack([rgb, grey]), "la.png": np.dstack([grey, grey[::-1]]),
+    }
+    for name, array in made.items():
+        Image.fromarray(array).save(folder / name)
+    colour.convert("CMYK").save(folder / "cmyk.jpg")
+    colour.convert("CMYK").save(folder / "cmyk.tif")
+    colour.convert("YCbCr").save(folder / "ycbcr.tif")
+    Image.frombytes("LAB", (60, 40), rgb.tobytes()).save(folder / "lab.tif")
+    Image.fromarray(grey).convert("1").save(folder / "one.png")
+    Image.fromarray(grey).convert("1").save(folder / "one_clear.png", transparency=1)
+    colour.quantize(8).save(folder / "p_clear.png", transparency=3)
+    colour.quantize(8).save(folder / "p_clear.gif", transparency=3)
+    Image.fromarray(grey).save(folder / "l_clear.png", transparency=clear)
+    grey16.save(folder / "u16_clear.png", transparency=257 * clear)
+    colour.save(folder / "rgb_clear.png", transparency=tuple(map(int, rgb[0, 0])))
+    for bits in (1, 2, 4):  # greys of few bits with a transparent value, which Pillow does not write
+        (folder / f"l{bits}_clear.png").write_bytes(png_of_few_bits(bits))
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    colour.save(folder / "turned.jpg", exif=turned)
+    return sorted(folder.iterdir())
+
+
+def png_of_few_bits(bits, side=16):
+    def chunk(kind, content):
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    rows = b"".join(b"\0" + bytes((37 * y + 91 * x) % 256 for x in range(side * bits // 8)) for y in range(side))
+    header = struct.pack(">IIBBBBB", side, side, bits, 0, 0, 0, 0)
+    parts = {b"IHDR": header, b"tRNS": struct.pack(">H", 1), b"IDAT": zlib.compress(rows), b"IEND": b""}
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts.items())
+
+
+def test_predict_py_prepares_every_mode_and_depth_as_training_did_or_refuses(made, bare, tmp_path):
+    paths = pictures_of_all_depths(tmp_path)
+    done = predicted(bare, made, *paths)
+    told = {Path(name).name: (float(share), answer) for name, share, answer in re.findall(ANSWER, done.stdout)}
+    refused = {Path(line.split(": ")[0]).name: line for line in done.stderr.splitlines()}
+    assert {*told, *refused} == {path.name for path in paths} and not told.keys() & refused and done.returncode == 1
+    assert refused.keys() == {"float_over.tif", "float_negative.tif", "float_nan.tif", "i32_over.tif", "lab.tif",
+                              "i32_negative.tif", "u16_clear.png", "l2_clear.png", "l4_clear.png"}
+    assert all(re.search("this file has .*; convert it to (RGB of )?8 bits first$", line) for line in refused.values())
+    channels, *size = made.pictures.shape
+    for name, (share, answer) in told.items():
+        with Image.open(tmp_path / name) as image:
+            raw = picture(image, tuple(size), channels=channels)
+        with torch.no_grad():
+            expected = made.student.eval()(made.pictures.normalize(raw[None])).softmax(1)[0]
+        assert answer == made.pictures.classes[expected.argmax()] and abs(share - expected.max().item()) < 1e-4, name
+
+
+def test_one_bad_file_does_not_keep_the_others_from_their_answers(grey, bare, tmp_path):
+    good = tmp_path / "good.png"
+    Image.new("L", (8, 8), 99).save(good)
+    (tmp_path / "bad.png").write_bytes(good.read_bytes()[:40])
+    (tmp_path / "notes.txt").write_text("no picture")
+    bad = [tmp_path / name for name in ("bad.png", "notes.txt", "not there.png")]
+    done = predicted(bare, grey, *bad, good)
+    assert done.returncode == 1 and len(re.findall(ANSWER, done.stdout)) == 1 and "Traceback" not in done.stderr
+    assert [line.split(": ")[0] for line in done.stderr.splitlines()] == [str(path) for path in bad]
+    assert predicted(bare, grey, good).returncode == 0
+
+
 def test_predict_py_is_short_and_says_how_it_is_called(made, bare):
     code = (made.folder / "predict.py").read_text()
     work = [line for line in code.splitlines() if line and not line.startswith(("import", "from", '"""'))]
-    assert len(work) <= 16 and max(map(len, code.splitlines())) <= 120
+    assert len(work) <= 36 and max(map(len, code.splitlines())) <= 120
     assert "predict.py" in bare("import runpy; runpy.run_path(sys.argv[0])", made.folder / "predict.py").stderr
 
 
