@@ -4,11 +4,11 @@ Written once as plain blocks, which page.py sets as Markdown and as HTML; nothin
 """
 
 import platform
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import metadata
-from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from torch import Tensor
@@ -91,7 +91,7 @@ def _blocks(report: "Report", facts: Facts, dataset: Dataset) -> Iterable[tuple]
                     "mean and std; the pictures are prepared as in predict.py.")
     yield "h", "How it came about"
     yield "list", [
-        f"Student: {facts.name or UNKNOWN}.", f"Teacher: {facts.teacher or UNKNOWN}, accuracy "
+        f"Student: {facts.name or UNKNOWN}.", f"Teacher: {homeless(facts.teacher) or UNKNOWN}, accuracy "
         + (UNKNOWN if report.teacher_accuracy is None else f"{report.teacher_accuracy:.1%}") + " on the test pictures.",
         f"Chosen: {facts.chosen or UNKNOWN}.", *facts.notes]
     if facts.gains:
@@ -102,12 +102,13 @@ def _blocks(report: "Report", facts: Facts, dataset: Dataset) -> Iterable[tuple]
     else:
         yield "p", "What distillation gained: not told."
     yield "h", "The data"
-    name = facts.data or ":".join(PurePath(part).name for part in dataset.name.split(":", 1))  # whose home is left out
+    name = homeless(facts.data or dataset.name)
     parts = {part: split for part in ("train", "val", "test") if (split := getattr(dataset, part, None)) is not None}
     yield "list", [f"Name: {name}.", f"Split: {facts.split or UNKNOWN}.",
                    f"Used for training: {len(dataset.in_use):,} of {len(dataset.train):,} pictures."]
+    parts["train"] = dataset.train.subset(dataset.in_use)
     held = {part: split.labels.bincount(minlength=len(classes)).tolist() for part, split in parts.items()}
-    yield "table", ("#", "class", *(f"{part} pictures" for part in parts), "recall"), [
+    yield "table", ("#", "class", *(f"{part} pictures" + " in use" * (part == "train") for part in parts), "recall"), [
         (f"{i + 1}", one, *(f"{counts[i]:,}" for counts in held.values()),
          f"{judged.recall[i]:.1%}" if judged.counts[i] else "no pictures") for i, one in enumerate(classes)]
     yield "h", "Where it is right, and how sure it is"
@@ -124,11 +125,12 @@ def _blocks(report: "Report", facts: Facts, dataset: Dataset) -> Iterable[tuple]
     head = ("file", "accuracy", "balanced", "same answer as torch", "largest difference of logits", "verdict")
     yield "table", head, [
         (e.file, f"{e.judged.accuracy:.1%}", f"{e.judged.balanced:.1%}", f"{e.same:.1%}",
-         f"{e.difference:.2g} (batches {', '.join(map(str, e.batches))})", "good" if e.ship else "DO NOT SHIP")
+         f"{e.difference:.2g} (batches {', '.join(map(str, e.batches))})",
+         "keeps the student's accuracy" if e.ship else "DO NOT SHIP")
         for e in report.exports]
-    yield "p", (f"Good: at most {100 * report.tolerated:g} points of the student's accuracy are lost; what loses more "
-                "must not be shipped. A class is warned of at the top where it is more than half of the answers, and "
-                "more than 1.5 times as frequent there as in the pictures.")
+    yield "p", (f"An export keeps the student's accuracy, whatever that is, where it loses at most "
+                f"{100 * report.tolerated:g} points of it; what loses more must not be shipped. A class "
+                "is warned of at the top where it is more than half of the answers, and more than 1.5 times as frequent there as in the pictures.")
     if report.missing:
         yield "list", [f"Not made: {name}. {why}." for name, why in report.missing.items()]
     timed = [(row.variant, row.timing) for row in report.rows if row.timing]
@@ -155,6 +157,19 @@ def _blocks(report: "Report", facts: Facts, dataset: Dataset) -> Iterable[tuple]
     yield "h", "Made"
     yield "p", (f"{datetime.now(UTC):%Y-%m-%d} (UTC) on {devices.describe('cpu')}; {platform.system()} "
                 f"{platform.machine()}, Python {platform.python_version()}, {', '.join(versions)}.")
+
+
+def homeless(text: str) -> str:
+    """A teacher's or a data set's name, in which of every path on somebody's disk the last part alone is left."""
+    if re.match(r"https?://", text):
+        return text
+    text = re.sub(r"\b[A-Za-z]:(?=[\\/])", "", text)  # a drive
+    return "".join(_last(part) for part in re.split(r"([:?&=;]|, )", text))
+
+
+def _last(part: str) -> str:
+    path = re.match(r"\s*(~|\.{0,2}[\\/])", part) or re.search(r"\.\w+\s*$", part) or not re.search(r"\s", part)
+    return re.split(r"[\\/]", part.rstrip("\\/ "))[-1] if path and re.search(r"[\\/]", part) else part
 
 
 def _there(name: str) -> bool:

@@ -78,7 +78,7 @@ class Judged:
 
     `confused` holds (true class, answer, pictures), the most frequent first; `crowding` (class, share of the answers,
     share of the pictures) where one class is more than half of the answers, and more than 1.5 times as frequent there
-    as in the pictures; else None.
+    as in the pictures; else None. `guessing` says so where the answers are no better than guesses, or is empty.
     """
 
     accuracy: float
@@ -88,6 +88,7 @@ class Judged:
     counts: tuple[int, ...]
     confused: tuple[tuple[str, str, int], ...]
     crowding: tuple[str, float, float] | None
+    guessing: str = ""
 
 
 @dataclass(frozen=True)
@@ -114,15 +115,30 @@ def judge(logits: Tensor, labels: Tensor, classes: tuple[str, ...]) -> Judged:
     most = int(said.argmax())
     ours, theirs = int(said[most]) / len(labels), int(counts[most]) / len(labels)
     pairs = [(-int(table[i, j]), i, j) for i, j in table.nonzero().tolist() if i != j]
+    accuracy = (answers == labels).double().mean().item()
+    balanced = statistics.fmean(share for share in recall if not math.isnan(share))
     return Judged(
-        accuracy=(answers == labels).double().mean().item(),
-        balanced=statistics.fmean(share for share in recall if not math.isnan(share)),
+        accuracy=accuracy,
+        balanced=balanced,
         ece=calibration_error(logits, labels),
         recall=tuple(recall),
         counts=tuple(counts.tolist()),
         confused=tuple((classes[i], classes[j], -count) for count, i, j in sorted(pairs)),
         crowding=(classes[most], ours, theirs) if ours > max(0.5, 1.5 * theirs) else None,
+        guessing=_guessing(accuracy, balanced, int(counts.max()) / len(labels), n),
     )
+
+
+def _guessing(accuracy: float, balanced: float, largest: float, n: int) -> str:
+    """Warns below one and a half times 1/n, for few classes 1/n + 0.1; or where the largest class is more often right.
+
+    There a high balanced accuracy speaks for the student, which then knows the small classes.
+    """
+    line = min(1.5 / n, 1 / n + 0.1)
+    if accuracy >= line and (accuracy > largest or balanced >= line):
+        return ""
+    other = f"guessing gives {1 / n:.1%}" if accuracy < line else f"naming the largest class always gives {largest:.1%}"
+    return f"is right on {accuracy:.1%} of the test pictures; {other}: do not use it."
 
 
 def calibration(dataset: Dataset) -> Tensor:

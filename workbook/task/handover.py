@@ -47,21 +47,28 @@ class Report:
     missing: dict[str, str]
     tolerated: float
     rows: tuple[latency.Row, ...]
+    unseen: tuple[str, ...] = ()  # classes without a training picture in use
     files: dict[str, tuple[int, str]] = field(default_factory=dict)
 
     @property
     def warnings(self) -> list[str]:
         """What must be read before anything is shipped, a sentence each."""
-        told = [("The student", self.student), *((export.file, export.judged) for export in self.exports)]
-        return [f"DO NOT SHIP {export.file}: {export.why}." for export in self.exports if export.why] + [
-            f"{name} answers {quoted(judged.crowding[0])} for {judged.crowding[1]:.0%} of the test pictures; "
-            f"{judged.crowding[2]:.0%} of them are." for name, judged in told if judged.crowding]
+        told = [f"The student {self.student.guessing}"] if self.student.guessing else []
+        told += [f"DO NOT SHIP {export.file}: {export.why}." for export in self.exports if export.why]
+        crowds: dict[str, tuple[str, Judged]] = {}  # a class → who names it most, and how often: the first of them
+        for name, judged in [("The student", self.student), *((e.file, e.judged) for e in self.exports)]:
+            if judged.crowding:
+                crowds.setdefault(judged.crowding[0], (name, judged))
+        told += [f"{name} answers {quoted(kind)} for {judged.crowding[1]:.0%} of the test pictures; "
+                 f"{judged.crowding[2]:.0%} of them are." for kind, (name, judged) in crowds.items()]
+        return told + ([f"Never seen by the student: {', '.join(map(quoted, self.unseen))}."] if self.unseen else [])
 
     def __str__(self) -> str:
         lines = [f"{name:30} {size / 1e3:8,.1f} kB" for name, (size, _) in self.files.items()]
         lines += [f"{e.file}: {e.judged.accuracy:.1%} on the test pictures; in batches of "
                   f"{', '.join(map(str, e.batches))} within {e.difference:.1g} of torch's logits" for e in self.exports]
-        return "\n".join([*lines, *(f"no {name}: {why}" for name, why in self.missing.items()), *self.warnings])
+        text = "\n".join([*lines, *(f"no {name}: {why}" for name, why in self.missing.items()), *self.warnings])
+        return text.translate(dict.fromkeys((0x2068, 0x2069)))  # a terminal shows what isolates directions as boxes
 
 
 def write(
@@ -111,7 +118,9 @@ def write(
         opened = {e.runtime: partial(_opened, beside / e.file, runtimes.RUNTIMES[e.runtime].read) for e in exports}
         rows = _timed(student, dataset, opened, timed, seconds)
         judged, cost = judge(logits, labels, dataset.classes), models.cost(student, dataset.shape)
-        report = Report(folder, judged, cost, right, agreement, exports, missing, tolerated, rows)
+        used = dataset.train.labels[dataset.in_use].bincount(minlength=len(dataset.classes)).tolist()
+        unseen = tuple(name for name, count in zip(dataset.classes, used) if not count)
+        report = Report(folder, judged, cost, right, agreement, exports, missing, tolerated, rows, unseen)
         report.files.update({file.name: _digest(file) for file in sorted(beside.iterdir())})
         for name, content in card.pages(report, facts, dataset, logits).items():
             files.write_whole("card", beside / name, content.encode("utf-8", "backslashreplace"))

@@ -49,7 +49,8 @@ def visible(text: str) -> str:
 
 def quoted(name: str) -> str:
     """A name inside a sentence, kept apart from it where it is written from right to left."""
-    return f"“\u2068{visible(name)}\u2069”"
+    turned = any(unicodedata.bidirectional(c) in ("R", "AL", "AN") for c in name)
+    return f"“\u2068{visible(name)}\u2069”" if turned else f"“{visible(name)}”"
 
 
 def markdown(title: str, blocks: Iterable[tuple], figures: Mapping[str, Figure]) -> str:
