@@ -128,9 +128,10 @@ def _blocks(report: "Report", facts: Facts, dataset: Dataset) -> Iterable[tuple]
          f"{e.difference:.2g} (batches {', '.join(map(str, e.batches))})",
          "keeps the student's accuracy" if e.ship else "DO NOT SHIP")
         for e in report.exports]
-    yield "p", (f"An export keeps the student's accuracy, whatever that is, where it loses at most "
+    yield "p", ("An export keeps the student's accuracy, whatever that is, where it loses at most "
                 f"{100 * report.tolerated:g} points of it; what loses more must not be shipped. A class "
-                "is warned of at the top where it is more than half of the answers, and more than 1.5 times as frequent there as in the pictures.")
+                "is warned of at the top where it is more than half of the answers, and more than "
+                "1.5 times as frequent there as in the pictures.")
     if report.missing:
         yield "list", [f"Not made: {name}. {why}." for name, why in report.missing.items()]
     timed = [(row.variant, row.timing) for row in report.rows if row.timing]
