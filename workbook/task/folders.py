@@ -1,10 +1,12 @@
 """Folders of pictures as a data set: which files count, and which part each belongs to.
 
-The file that the decoded pictures are kept in, and its mapping, is store.py's; a single picture is pictures.py's.
+The file that the decoded pictures are kept in, and its mapping, is store.py's; a single picture, and what is seen in
+many while they are read, is pictures.py's; the names of parts, and what is drawn, are parts.py's.
 """
 
 import hashlib
 import os
+import warnings
 from collections import Counter
 from pathlib import Path
 
@@ -13,10 +15,9 @@ from torch import Tensor
 
 from kdlab import data
 from workbook.task import parts, store
-from workbook.task.pictures import picture, sides
+from workbook.task.pictures import Reading, sides
 
 TEST = 0.15  # of the pictures, where class folders come without parts
-CHOOSING = ("val", "valid", "validation")
 SYSTEM = {"__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "@eadir", "#recycle", "$recycle.bin", "lost+found",
           "system volume information", "__pycache__", "icon\r"}
 HEIF = (".heic", ".heif", ".hif")
@@ -30,9 +31,10 @@ def load(
 ) -> data.Dataset:
     """The pictures of a folder, 3 x height x width, each class a folder of its own; kept decoded in `data.cache_dir()`.
 
-    PLACE/train/CLASS/* with PLACE/test/CLASS/*, and PLACE/val/CLASS/* (or valid, validation) for choosing where there
-    is one; without test/, val/ is the test part. PLACE/CLASS/* alone is split, 15 % for testing. Hidden and system
-    files and folders are passed over. One printed line tells what was left out, split, taken or mapped.
+    PLACE/train/CLASS/* with PLACE/test/CLASS/*, and PLACE/val/CLASS/* for choosing where there is one, or by the other
+    names in `parts.WORDS`; without test/, val/ is the test part. PLACE/CLASS/* alone is split, 15 % for testing. Hidden
+    and system files and folders are passed over. One printed line tells what was left out, split, taken, mapped or
+    looks wrong; what is seen in the pixels, of depth and megapixels, only where they are not cached yet.
 
     Args:
         place: the folder. Classes have ImageFolder's order, that of their names as text: 0, 1, 10, 2.
@@ -50,6 +52,8 @@ def load(
         FileNotFoundError: a folder that is not there, or has train/ without another part.
         OSError: the images must be mapped, and the disk has no room for them.
     """
+    from PIL import Image
+
     height, width = sides(size)
     if not 0 <= val <= 0.5:
         raise ValueError(f"val must be a share in 0 .. 0.5, got {val}")
@@ -64,14 +68,24 @@ def load(
             found["train"], found[part] = (([paths[i] for i in at.tolist()], labels[at]) for at in (stay, taken))
             said.append(f"{len(taken):,} pictures taken from train for {part} by seed {seed}, with each class's share")
             said += filter(None, [parts.alone(labels, classes)])
+        elif part in found:
+            said += filter(None, [parts.missing(part, found[part][1], classes)])
     order = [path for part in found for path in found[part][0]]
-    key = hashlib.blake2b(f"kdlab folder 3, {height}x{width} pixels on {ground}\n".encode(), digest_size=16)
-    contents = store.on_all_cores(len(order), lambda i: _digest(order[i]), "looking for changes")
+    key = hashlib.blake2b(f"kdlab folder 4, {height}x{width} pixels on {ground}\n".encode(), digest_size=16)
+    reading = Reading(place, order)
+    contents = list(store.on_all_cores(len(order), reading.digest, "looking for changes"))
+    reading.check()
     for path, digest in zip(order, contents):
         key.update(f"{path.relative_to(place).as_posix()}: {digest}\n".encode())
+    rest = iter(contents)
+    digests = {part: [next(rest) for _ in paths] for part, (paths, _) in found.items()}
+    said += parts.repeated(digests, {part: labels for part, (_, labels) in found.items()})
     cache = data.cache_dir() / "folders" / f"{key.hexdigest()}.safetensors"
     shape = (len(order), 3, height, width)
-    images, mapped = store.images(cache, shape, lambda i: _read_image(order[i], (height, width), ground))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # it is said in the line
+        images, mapped = store.images(cache, shape, lambda i: reading.image(i, (height, width), ground), reading.check)
+    said += reading.said()
     if mapped:
         said.append(f"{images.numel() / 1e9:.1f} GB of images mapped from the cached file, to be read only")
     if left.total():
@@ -87,37 +101,40 @@ def load(
 def _layout(place: Path, left: Counter) -> tuple[dict[str, Listing], list[str]]:
     """The pictures of each part, by class, and what there is to say of it."""
     wanted = f"expected images in {place / 'train'}/CLASS/*"
+    if place.is_file():
+        raise ValueError(f"{place} is a file; unpack it, and give the folder")
     if not place.is_dir():
-        raise FileNotFoundError(f"{place} is not a folder; {wanted}")
-    folders = [x for x in sorted(place.iterdir()) if x.is_dir() and not _hidden(x.name)]
-    named = {x.name.lower(): x for x in folders}
-    train, test = named.get("train"), named.get("test")
-    val = next((named[x] for x in CHOOSING if x in named), None)
-    if train and not test and not val and not any(x.is_dir() and not _hidden(x.name) for x in train.iterdir()):
-        train = None  # a class of that name, such as the vehicle
-    if not folders or (not train and (test or val)):
-        raise FileNotFoundError(f"{place / 'train'} is not a folder; {wanted} or in {place}/CLASS/*")
-    if not train:
-        listing = _listing(place, left)
-        for name, pictures in listing.items():
-            if not pictures:
-                raise ValueError(f"{place / name} holds no image; add some, or remove it")
-        if len(listing) == 1:
+        tried = "" if place.is_absolute() else f" (tried {place.absolute()})"
+        raise FileNotFoundError(f"{place} is not a folder{tried}; {wanted}")
+    folders = _folders(place)
+    found = parts.named(folders)
+    if list(found) == ["train"] and not _folders(found["train"]):
+        found = {}  # a class of that name, such as the vehicle
+    if not found and not folders and (flat := len(_pictures(place, Counter()))):
+        raise FileNotFoundError(f"{_flat(place, flat)}; put those of each class into a folder, {place}/CLASS/*")
+    if not folders or (found and "train" not in found):
+        why = f", as {next(iter(found.values())).name}/ is the name of a part" if found else f" or in {place}/CLASS/*"
+        raise FileNotFoundError(f"{place / 'train'} is not a folder; {wanted}{why}")
+    if not found:
+        if len(folders) == 1:
+            inner = f"; did you mean {place / folders[0].name}?" if _folders(folders[0]) else ""
             only = f"{place} holds one class folder, {folders[0].name}"
-            raise ValueError(f"{only}; expected at least two, or train/ and test/")
-        return {"train": listing}, ["no train/ and test/, so the class folders were split"]
-    if not (test or val):
+            raise ValueError(f"{only}; expected at least two, or train/ and test/{inner}")
+        listing = _listing(place, left)
+        _none_empty(place, listing)
+        return {"train": listing}, ["no train/ and test/, so the class folders were split", *_deep({place: listing})]
+    if len(found) == 1:
         raise FileNotFoundError(f"{place / 'test'} is not a folder; {wanted}, and in test/ or val/ beside it")
-    said = [] if test else [f"{val.name}/ is the test part, as there is no test/"]
-    found = {"train": train, "val": val, "test": test} if test and val else {"train": train, "test": test or val}
+    said = [] if "test" in found else [f"{found['val'].name}/ is the test part, as there is no test/"]
+    found.setdefault("test", found.get("val"))
+    found = {part: found[part] for part in ("train", "val", "test") if part in found and (part != "val" or not said)}
     listings = {part: _listing(folder, left) for part, folder in found.items()}
-    for name, pictures in listings["train"].items():
-        if not pictures:
-            raise ValueError(f"{train / name} holds no image; add some, or remove it")
+    _none_empty(found["train"], listings["train"])
     for part, listing in listings.items():
         for name in listing:
             if name not in listings["train"]:
-                raise ValueError(f"{found[part] / name} is a class that is not in train/; add it there, or remove it")
+                where = f"{found['train'].name}/"
+                raise ValueError(f"{found[part] / name} is a class that is not in {where}; add it there, or remove it")
         if not any(listing.values()):
             raise ValueError(f"{found[part]} holds no image in any class folder; move some there from train/")
     for x in sorted(place.iterdir()):
@@ -126,7 +143,29 @@ def _layout(place: Path, left: Counter) -> tuple[dict[str, Listing], list[str]]:
             hidden = outside if _hidden(x.name) else [path for path in outside if _hidden(path.name)]
             left["hidden or of the system"] += len(hidden)
             left["outside the parts"] += len(outside) - len(hidden)
-    return listings, said
+    return listings, said + _deep({folder: listings[part] for part, folder in found.items()})
+
+
+def _folders(place: Path) -> list[Path]:
+    return [x for x in sorted(place.iterdir()) if x.is_dir() and not _hidden(x.name)]
+
+
+def _flat(place: Path, count: int) -> str:
+    return f"{place} holds {count:,} picture{'s' * (count > 1)} and no class folder"
+
+
+def _none_empty(part: Path, listing: Listing) -> None:
+    for name, pictures in listing.items():
+        if not pictures:
+            raise ValueError(f"{part / name} holds no image; add some, or remove it")
+
+
+def _deep(listings: dict[Path, Listing]) -> list[str]:
+    """Pictures that lie in folders within a class folder may be of other classes: they are counted."""
+    deep = [path.parent.relative_to(part).as_posix() for part, listing in listings.items()
+            for name, paths in listing.items() for path in paths if path.parent != part / name]
+    come = "picture comes" if len(deep) == 1 else "pictures come"
+    return [f"{len(deep):,} {come} from folders within class folders, such as {deep[0]}"] if deep else []
 
 
 def _listing(part: Path, left: Counter) -> Listing:
@@ -139,7 +178,9 @@ def _listing(part: Path, left: Counter) -> Listing:
         else:
             left["outside a class folder"] += 1
     if not found:
-        raise ValueError(f"{part} holds no class folder; expected images in {part}/CLASS/*")
+        flat = len(_pictures(part, Counter()))
+        holds = _flat(part, flat) if flat else f"{part} holds no class folder"
+        raise ValueError(f"{holds}; expected images in {part}/CLASS/*")
     return found
 
 
@@ -190,20 +231,3 @@ def _readable() -> set[str]:
         pass
     known = Image.registered_extensions()
     return {suffix for suffix, kind in known.items() if kind in Image.OPEN and kind not in NAMED_ONLY}
-
-
-def _digest(path: Path) -> str:
-    try:
-        return hashlib.blake2b(path.read_bytes()).hexdigest()
-    except OSError as error:  # a link to nowhere, or a file of somebody else
-        raise ValueError(f"{path} cannot be read as an image ({error.strerror}); replace or remove it") from None
-
-
-def _read_image(path: Path, size: tuple[int, int], ground: str) -> Tensor:
-    from PIL import Image
-
-    try:
-        with Image.open(path) as image:
-            return picture(image, size, ground)
-    except Exception as error:  # Pillow raises many kinds for a damaged file
-        raise ValueError(f"{path} cannot be read as an image ({error}); replace or remove it") from None

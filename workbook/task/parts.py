@@ -1,12 +1,34 @@
-"""Parts that a data set lacks, drawn from its training pictures by a seed, with every class's share.
+"""The parts of a data set: named by their folders, drawn from train by a seed, and what to say where they overlap.
 
-How many of a class are drawn stands in kdlab's `data.stratified`.
+How many of a class are drawn stands in kdlab's `data.stratified`; which files are pictures, in folders.py.
 """
+
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from kdlab import data
+
+WORDS = {  # what people call the folders of each part, in any case
+    "train": ("train", "training", "train_images", "training_images"),
+    "test": ("test", "testing", "test_images", "testing_images"),
+    "val": ("val", "valid", "validation", "dev", "val_images", "validation_images"),
+}
+
+
+def named(folders: Iterable[Path]) -> dict[str, Path]:
+    """The folders that are parts by their names; ValueError where two are the same part."""
+    found: dict[str, Path] = {}
+    for folder in folders:
+        word = folder.name.lower().replace("-", "_").replace(" ", "_")
+        for part in (part for part, words in WORDS.items() if word in words):
+            if part in found:
+                raise ValueError(f"{found[part]} and {folder.name}/ beside it are both the {part} part; keep one")
+            found[part] = folder
+    return found
 
 
 def split_off(labels: Tensor, share: float, *, seed: int) -> tuple[Tensor, Tensor]:
@@ -38,5 +60,34 @@ def split_off(labels: Tensor, share: float, *, seed: int) -> tuple[Tensor, Tenso
 def alone(labels: Tensor, classes: tuple[str, ...]) -> str:
     """Which classes have a single picture, which stays in train, as half a sentence; "" where none has."""
     single = [classes[label] for label in (labels.bincount() == 1).nonzero()[:, 0].tolist()]
-    more = f" and {len(single) - 5} more" if len(single) > 5 else ""
-    return f"a single picture, kept in train, of {', '.join(single[:5])}{more}" if single else ""
+    return f"a single picture, kept in train, of {few(single)}" if single else ""
+
+
+def missing(part: str, labels: Tensor, classes: tuple[str, ...]) -> str:
+    """Which classes have no picture in a part, as half a sentence; "" where each has one."""
+    absent = (labels.bincount(minlength=len(classes)) == 0).nonzero()[:, 0].tolist()
+    return f"no {part} pictures of {few([classes[label] for label in absent])}" if absent else ""
+
+
+def repeated(digests: dict[str, list[str]], labels: dict[str, Tensor]) -> list[str]:
+    """How many pictures of another part are also in train, and how many contents have several classes, in words.
+
+    Args:
+        digests: of each part, its pictures' contents in short.
+        labels: of each part, int64 (n,).
+    """
+    train, said, classes = set(digests["train"]), [], defaultdict(set)
+    for part, contents in digests.items():
+        if part != "train" and (count := sum(digest in train for digest in contents)):
+            said.append(f"{count:,} of the {part} pictures {'is' if count == 1 else 'are'} also in train")
+        for digest, label in zip(contents, labels[part].tolist()):
+            classes[digest].add(label)
+    if count := sum(len(labels) > 1 for labels in classes.values()):
+        said.append(f"{count:,} {'file appears' if count == 1 else 'files appear'} in more than one class")
+    return said
+
+
+def few(names: list[str], most: int = 5) -> str:
+    """The first names, and how many more there are."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return f"{', '.join(names[:most])}{more}"

@@ -1,7 +1,11 @@
-"""Any picture as a person sees it: upright, on a ground, in 8 bits.
+"""Any picture as a person sees it: upright, on a ground, in 8 bits; and files of them, with what is wrong in them.
 
-What is made of many of them stands in folders.py and sets.py.
+Which files these are, and what is made of them, stands in folders.py and sets.py.
 """
+
+import hashlib
+import re
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -55,6 +59,85 @@ def picture(image, size=None, ground: str = "white", channels: int | None = 3) -
         height, width = sides(size)
         image = ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR)
     return torch.from_numpy(np.array(image)).view(image.height, image.width, -1).permute(2, 0, 1).contiguous()
+
+
+class Reading:
+    """Reads the files of a folder, from several threads, and keeps what is to be said of them together.
+
+    A file that cannot be read is black until `check`, which names the first of them by their paths.
+    """
+
+    def __init__(self, place: Path, order: list[Path]):
+        self.place, self.order = place, order
+        self.broken: dict[Path, str] = {}
+        self.tops: dict[str, dict[Path, float]] = {"I": {}, "F": {}}  # the brightest of 16 bits, and of floats
+        self.large: dict[Path, float] = {}  # in megapixels
+
+    def digest(self, i: int) -> str:
+        try:
+            return hashlib.blake2b(self.order[i].read_bytes()).hexdigest()
+        except OSError as error:  # a link to nowhere, or a file of somebody else
+            self.broken[self.order[i]] = _reason(self.order[i], error)
+            return ""
+
+    def image(self, i: int, size: tuple[int, int], ground: str) -> Tensor:
+        from PIL import Image
+
+        path = self.order[i]
+        try:
+            with Image.open(path) as image:
+                made = picture(image, size, ground)
+                if image.mode[0] in self.tops:
+                    self.tops[image.mode[0]][path] = float(np.asarray(image).max())
+                if image.width * image.height > (Image.MAX_IMAGE_PIXELS or np.inf):
+                    self.large[path] = image.width * image.height / 1e6
+                return made
+        except Exception as error:  # Pillow raises many kinds for a damaged file
+            self.broken[path] = _reason(path, error)
+            return torch.zeros(3, *size, dtype=torch.uint8)
+
+    def check(self) -> None:
+        """ValueError: files that cannot be read, or floats up to 1 beside floats up to 255."""
+        broken = sorted(self.broken.items())
+        if len(broken) == 1:
+            raise ValueError("{} cannot be read as an image ({}); replace or remove it".format(*broken[0]))
+        if broken:
+            named = ", ".join(f"{self._short(path)} ({why})" for path, why in broken[:3])
+            more = f" and {len(self.broken) - 3:,} more" if len(self.broken) > 3 else ""
+            raise ValueError(f"{len(self.broken):,} files in {self.place} cannot be read as images: {named}{more}; "
+                             "replace or remove them")
+        small, large = (sorted(path for path, top in self.tops["F"].items() if top and (top <= 1) is within)
+                        for within in (True, False))  # what is black may be of either
+        if small and large:
+            raise ValueError(
+                f"{self.place} holds float pictures of 0..1 ({len(small):,}, such as {self._short(small[0])}) and of "
+                f"0..255 ({len(large):,}, such as {self._short(large[0])}); bring all into one of these")
+
+    def said(self) -> list[str]:
+        """What looks wrong, and can be used; nothing where no file was read."""
+        said, top = [], max(self.tops["I"].values(), default=np.inf)
+        if top < 65536 / 8:
+            said.append(f"the brightest of the 16-bit pictures is {top:,.0f} of 65,535, so little contrast is left; "
+                        "scale them to the whole range first")
+        if self.large:
+            path, most = max(self.large.items(), key=lambda item: (item[1], item[0]))
+            rest = f", and {len(self.large) - 1:,} more are over Pillow's limit" if len(self.large) > 1 else ""
+            said.append(f"{self._short(path)} has {most:.0f} megapixels{rest}; make {'them' if rest else 'it'} smaller")
+        return said
+
+    def _short(self, path: Path) -> str:
+        return path.relative_to(self.place).as_posix()
+
+
+def _reason(path: Path, error: Exception) -> str:
+    from PIL import Image, UnidentifiedImageError
+
+    if isinstance(error, Image.DecompressionBombError) and (pixels := re.search(r"\((\d+) pixels", str(error))):
+        return f"{int(pixels[1]) / 1e6:.0f} megapixels; make it smaller"
+    if isinstance(error, UnidentifiedImageError):
+        return "its content is no picture that Pillow knows"
+    said = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return said.replace(f" {str(path)!r}", "").replace(str(path), "it")
 
 
 def sides(size) -> tuple[int, int]:

@@ -60,13 +60,17 @@ def memory() -> float:
     return min(found)
 
 
-def images(path: Path, shape: tuple[int, int, int, int], read: Callable[[int], Tensor]) -> tuple[Tensor, bool]:
+def images(
+    path: Path, shape: tuple[int, int, int, int], read: Callable[[int], Tensor],
+    check: Callable[[], None] = lambda: None,
+) -> tuple[Tensor, bool]:
     """The images of a file where it is whole, otherwise read one by one on all cores and written to that file.
 
     Args:
         path: a safetensors file with "images" and their digest, made where it is missing or damaged.
         shape: (n, channels, height, width) of all images.
         read: gives image i, uint8 (channels, height, width); it is called from several threads.
+        check: is called once all are read, before they are kept, and may refuse them; not where the file serves.
 
     Returns:
         uint8 of that shape on the CPU, and whether it is mapped: it is where it is larger than SHARE of `memory()`.
@@ -78,12 +82,12 @@ def images(path: Path, shape: tuple[int, int, int, int], read: Callable[[int], T
     size, head = math.prod(shape), _head(shape)
     if size > SHARE * memory():
         if not _whole(path, head, size):
-            write_whole("cache", path, _content(head, on_all_cores(shape[0], read, "reading images")))
+            write_whole("cache", path, _content(head, _checked(shape[0], read, check)))
         return _mapped(path, head, shape), True
     found = torch.empty(shape, dtype=torch.uint8)
     if _whole(path, head, size, into=found):
         return found, False
-    for i, image in enumerate(on_all_cores(shape[0], read, "reading images")):
+    for i, image in enumerate(_checked(shape[0], read, check)):
         found[i] = image
     try:
         write_whole("cache", path, _content(head, found.split(max(1, PIECE // max(1, math.prod(shape[1:]))))))
@@ -107,6 +111,11 @@ def on_all_cores(n: int, call: Callable[[int], T], what: str, workers: int | Non
             for found in (pool.map if workers else map)(call, range(start, min(n, start + many))):
                 yield found
                 bar.update()
+
+
+def _checked(n: int, read: Callable[[int], Tensor], check: Callable[[], None]) -> Iterator[Tensor]:
+    yield from on_all_cores(n, read, "reading images")
+    check()
 
 
 def _head(shape: tuple[int, ...]) -> bytes:

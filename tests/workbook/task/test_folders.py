@@ -18,7 +18,7 @@ from torchvision.transforms import v2
 
 from kdlab.data import Dataset
 from workbook import task
-from workbook.task import folders
+from workbook.task import pictures, store
 
 
 @pytest.fixture(autouse=True)
@@ -52,20 +52,20 @@ def folder(tmp_path):
     for name, (r, g, b) in COLOURS.items():
         for split, n in (("train", 3), ("test", 2)):
             for i in range(n):
-                save(place / split / name / f"{i}.png", (r + i, g, b), size=(40 + i, 32))
+                save(place / split / name / f"{i}.png", (r + i, g, b), size=((40 if split == "train" else 50) + i, 32))
     return place
 
 
 @pytest.fixture
 def reads(monkeypatch):
     """The paths of the images that were decoded."""
-    paths, read = [], folders._read_image
+    paths, read = [], pictures.picture
 
-    def spy(path, size, ground):
-        paths.append(path)
-        return read(path, size, ground)
+    def spy(image, size, ground):
+        paths.append(image.filename)
+        return read(image, size, ground)
 
-    monkeypatch.setattr(folders, "_read_image", spy)
+    monkeypatch.setattr(pictures, "picture", spy)
     return paths
 
 
@@ -212,10 +212,10 @@ def test_a_full_disk_costs_the_cache_and_not_the_images(folder, cache, monkeypat
 
 
 def test_an_interrupt_while_reading_leaves_nothing(folder, cache, monkeypatch):
-    def interrupt(path, size, ground):
+    def interrupt(image, size, ground):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(folders, "_read_image", interrupt)
+    monkeypatch.setattr(pictures, "picture", interrupt)
     with pytest.raises(KeyboardInterrupt):
         task.load(f"folder:{folder}")
     assert not cache.exists()
@@ -526,8 +526,19 @@ def test_classes_of_one_picture_each_cannot_be_split(tmp_path):
     (lambda f: save(f / "only" / "x.png", (1, 2, 3)), ValueError, "{f} holds one class folder, only; expected at"),
     (lambda f: [save(f / "a" / "x.png", (1, 2, 3)), (f / "b").mkdir()], ValueError, "{f}/b holds no image; add some"),
     (lambda f: f.mkdir(), FileNotFoundError, "{f}/train is not a folder; expected images in {f}/train/CLASS/*"),
-    (lambda f: save(f / "x.png", (1, 2, 3)), FileNotFoundError, "{f}/train is not a folder; expected images in"),
-    (lambda f: save(f / "val" / "a" / "x.png", (1, 2, 3)), FileNotFoundError, "{f}/train is not a folder"),
+    (lambda f: [save(f / f"{i}.png", (1, 2, 3)) for i in range(3)], FileNotFoundError,
+     "{f} holds 3 pictures and no class folder; put those of each class into a folder, {f}/CLASS/*"),
+    (lambda f: [save(f / "train" / "x.png", (1, 2, 3)), save(f / "test" / "a" / "x.png", (1, 2, 3))], ValueError,
+     "{f}/train holds 1 picture and no class folder; expected images in {f}/train/CLASS/*"),
+    (lambda f: save(f / "val" / "a" / "x.png", (1, 2, 3)), FileNotFoundError,
+     "{f}/train is not a folder; expected images in {f}/train/CLASS/*, as val/ is the name of a part"),
+    (lambda f: [save(f / x / "a" / "x.png", (1, 2, 3)) for x in ("Testing", "cat", "dog")], FileNotFoundError,
+     "{f}/train is not a folder; expected images in {f}/train/CLASS/*, as Testing/ is the name of a part"),
+    (lambda f: [save(f / x / "a" / "x.png", (1, 2, 3)) for x in ("Training", "train")], ValueError,
+     "{f}/Training and train/ beside it are both the train part; keep one"),
+    (lambda f: [save(f / "in" / x / "x.png", (1, 2, 3)) for x in "ab"], ValueError,
+     "{f} holds one class folder, in; expected at least two, or train/ and test/; did you mean {f}/in?"),
+    (lambda f: f.write_bytes(b"PK"), ValueError, "{f} is a file; unpack it, and give the folder"),
 ])
 def test_other_layouts_are_told_in_one_sentence(tmp_path, cache, make, kind, message):
     place = tmp_path / "place"
@@ -536,6 +547,154 @@ def test_other_layouts_are_told_in_one_sentence(tmp_path, cache, make, kind, mes
         task.load(f"folder:{place}")
     assert str(caught.value).startswith(message.format(f=place)) and "\n" not in str(caught.value)
     assert not cache.exists()
+
+
+def test_a_relative_folder_that_is_not_there_is_told_with_the_place_that_was_tried(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotFoundError) as caught:
+        task.load("folder:data/mine")
+    assert str(caught.value) == (f"data/mine is not a folder (tried {tmp_path}/data/mine); "
+                                 "expected images in data/mine/train/CLASS/*")
+
+
+@pytest.mark.parametrize("train, test", [("Training", "Testing"), ("train_images", "test_images"), ("Train", "TEST"),
+                                         ("TRAIN", "test-images")])
+@pytest.mark.parametrize("val", ["dev", "Validation", "VALID", None])
+def test_the_usual_names_of_parts_are_taken_in_any_case(folder, capsys, train, test, val):
+    expected = task.load(f"folder:{folder}")
+    for old, new in (("train", train), ("test", test)):
+        (folder / old).rename(folder / new)
+    if val:
+        for kind, colour in COLOURS.items():
+            save(folder / val / kind / "v.png", colour, size=(32, 32))
+    pictures = task.load(f"folder:{folder}")
+    assert same(expected, pictures) and (pictures.val is not None) == bool(val)
+    assert line_of(capsys) == ""
+
+
+def test_training_and_validation_are_no_classes(folder, capsys):
+    expected = task.load(f"folder:{folder}")
+    (folder / "train").rename(folder / "training")
+    (folder / "test").rename(folder / "validation")
+    assert same(expected, task.load(f"folder:{folder}"))
+    assert line_of(capsys) == "pictures: validation/ is the test part, as there is no test/"
+
+
+def test_pictures_from_folders_within_class_folders_are_counted(tmp_path, capsys):
+    for i, name in enumerate(["animals/ant/0.png", "animals/ant/1.png", "animals/bee/0.png", "labels/0.png",
+                              "labels/1.png"]):
+        save(tmp_path / "wrap" / name, (i, 0, 0))
+    assert task.load(f"folder:{tmp_path / 'wrap'}").classes == ("animals", "labels")
+    said = "; 3 pictures come from folders within class folders, such as animals/ant; "
+    assert line_of(capsys).startswith(f"wrap: no train/ and test/, so the class folders were split{said}")
+
+
+# --- what overlaps, is missing, or looks wrong
+
+
+@pytest.mark.parametrize("part", ["test", "val"])
+@pytest.mark.parametrize("count, said", [(1, "1 of the {} pictures is also in train"),
+                                         (3, "3 of the {} pictures are also in train")])
+def test_pictures_of_another_part_that_are_also_in_train_are_counted(folder, capsys, part, count, said):
+    for kind in COLOURS if part == "val" else ():
+        save(folder / "val" / kind / "v.png", (7, 7, len(kind)), size=(33, 32 + ord(kind[0])))
+    for i in range(count):
+        copy(folder / "train" / "ant" / f"{i}.png", folder / part / "ant" / f"again {i}.png")
+    task.load(f"folder:{folder}")
+    assert line_of(capsys) == f"pictures: {said.format(part)}"
+
+
+def test_pictures_in_several_classes_are_counted_once_each(folder, capsys):
+    for name in ("bee", "cat"):
+        copy(folder / "train" / "ant" / "0.png", folder / "train" / name / "7.png")
+    copy(folder / "train" / "bee" / "1.png", folder / "train" / "ant" / "8.png")
+    task.load(f"folder:{folder}")
+    assert line_of(capsys) == "pictures: 2 files appear in more than one class"
+
+
+def test_classes_that_a_part_lacks_are_named_up_to_five(folder, capsys):
+    for name in ["bee"]:
+        remove(folder / "test" / name)
+    task.load(f"folder:{folder}")
+    assert line_of(capsys) == "pictures: no test pictures of bee"
+    for i in range(6):
+        save(folder / "train" / f"x{i}" / "0.png", (i, i, i))
+    task.load(f"folder:{folder}")
+    assert line_of(capsys) == "pictures: no test pictures of bee, x0, x1, x2, x3 and 2 more"
+
+
+@pytest.mark.parametrize("share", [0, 1])
+def test_broken_files_are_counted_and_the_first_three_named_in_order(folder, cache, monkeypatch, share):
+    monkeypatch.setattr(store, "SHARE", share)
+    for name in ("train/cat/x.jpg", "train/ant/x.jpg", "train/bee/x.jpg", "test/bee/y.jpg", "train/ant/a.jpg"):
+        (folder / name).write_text("no picture")
+    why = "(its content is no picture that Pillow knows)"
+    with pytest.raises(ValueError) as caught:
+        task.load(f"folder:{folder}")
+    assert str(caught.value) == (
+        f"5 files in {folder} cannot be read as images: test/bee/y.jpg {why}, train/ant/a.jpg {why}, "
+        f"train/ant/x.jpg {why} and 2 more; replace or remove them")
+    assert not list(cache.rglob("*.safetensors"))
+
+
+def test_a_broken_file_is_named_once(folder):
+    path = folder / "train" / "ant" / "x.jpg"
+    path.write_text("no picture")
+    with pytest.raises(ValueError) as caught:
+        task.load(f"folder:{folder}")
+    assert str(caught.value).count(str(path)) == str(caught.value).count("x.jpg") == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a right there")
+def test_dead_links_are_counted_too(folder):
+    for name in ("a", "b"):
+        (folder / "train" / "ant" / f"{name}.png").symlink_to(folder / "nowhere.png")
+    with pytest.raises(ValueError, match=r"^2 files in .*: train/ant/a\.png \(No such file or directory\), tra"):
+        task.load(f"folder:{folder}")
+
+
+def floats(path, *tops):
+    for i, top in enumerate(tops):
+        Image.fromarray(np.linspace(0, top, 1024, dtype=np.float32).reshape(32, 32)).save(path / f"f{i}.tif")
+
+
+def test_float_pictures_of_both_ranges_in_one_folder_are_refused(folder, cache):
+    floats(folder / "train" / "ant", 0, 1, 0.4)
+    assert task.load(f"folder:{folder}").train.images[3:6].amax((1, 2, 3)).tolist() == [0, 255, 102]  # 0.4 of 255
+    floats(folder / "train" / "cat", 200)
+    kept = files_in(cache)
+    with pytest.raises(ValueError) as caught:
+        task.load(f"folder:{folder}")
+    assert str(caught.value) == (
+        f"{folder} holds float pictures of 0..1 (2, such as train/ant/f1.tif) and of 0..255 (1, such as "
+        "train/cat/f0.tif); bring all into one of these")
+    assert files_in(cache) == kept
+
+
+@pytest.mark.parametrize("top, dark", [(4099, True), (8191, True), (8192, False), (65535, False)])
+def test_sixteen_bits_of_which_little_is_used_are_told(folder, capsys, top, dark):
+    for i, brightest in enumerate((top // 2, top)):
+        Image.fromarray(np.array([[0, 7], [9, brightest]], np.uint16)).save(folder / "train" / "ant" / f"d{i}.png")
+    task.load(f"folder:{folder}")
+    expected = (f"pictures: the brightest of the 16-bit pictures is {top:,} of 65,535, so little contrast is left; "
+                "scale them to the whole range first")
+    assert line_of(capsys) == (expected if dark else "")
+    task.load(f"folder:{folder}")  # from the cache, whose pixels are not looked at
+    assert line_of(capsys) == ""
+
+
+def test_a_picture_over_pillows_limit_is_told_in_megapixels(folder, capsys, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1_500_000)
+    save(folder / "train" / "ant" / "big.png", (200, 30, 30), size=(2000, 1000))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(task.load(f"folder:{folder}").train) == 10
+    assert line_of(capsys) == "pictures: train/ant/big.png has 2 megapixels; make it smaller"
+    save(folder / "train" / "ant" / "huge.png", (200, 30, 30), size=(2000, 2000))
+    with pytest.raises(ValueError) as caught:
+        task.load(f"folder:{folder}")
+    assert str(caught.value) == (f"{folder}/train/ant/huge.png cannot be read as an image (4 megapixels; make it "
+                                 "smaller); replace or remove it")
 
 
 def test_a_class_may_be_called_train_or_test(tmp_path):

@@ -38,3 +38,16 @@ def test_classes_of_one_picture_are_named_up_to_five():
     assert parts.alone(torch.tensor([0, 0, 1, 2, 2]), ("ant", "猫", "cat")) == "a single picture, kept in train, of 猫"
     assert parts.alone(torch.tensor([0, 0, 1, 1]), ("ant", "bee")) == ""
     assert parts.alone(torch.arange(7), tuple("abcdefg")).endswith("of a, b, c, d, e and 2 more")
+
+
+def test_contents_of_another_part_that_are_in_train_are_counted_by_part():
+    labels = {"train": torch.tensor([0, 0, 1]), "test": torch.tensor([0, 1]), "val": torch.tensor([1, 1])}
+    said = parts.repeated({"train": ["a", "b", "c"], "test": ["a", "x"], "val": ["c", "c"]}, labels)
+    assert said == ["1 of the test pictures is also in train", "2 of the val pictures are also in train"]
+    said = parts.repeated({"train": ["a", "b", "a"], "test": ["y", "x"], "val": ["z", "z"]}, labels)
+    assert said == ["1 file appears in more than one class"]
+
+
+def test_classes_without_a_picture_are_named():
+    assert parts.missing("val", torch.tensor([0, 2]), ("ant", "猫", "cat", "dog")) == "no val pictures of 猫, dog"
+    assert parts.missing("val", torch.tensor([0, 1]), ("ant", "猫")) == ""
