@@ -225,9 +225,9 @@ def test_another_split_is_refused(tiny, bank, tmp_path):
     banks.write(bank, tmp_path / "a")
     with refused("does not fit the test split of tiny: it holds the train split"):
         banks.read(tmp_path / "a", tiny, split="test")
-    with refused("split must be 'train' or 'test', got 'validation'"):
+    with refused("split must be 'train', 'val' or 'test', got 'validation'"):
         banks.read(tmp_path / "a", tiny, split="validation")
-    with refused("split must be 'train' or 'test', got 'validation'"):
+    with refused("split must be 'train', 'val' or 'test', got 'validation'"):
         banks.make(bank.logits, tiny, split="validation", producer="x")
 
 
