@@ -29,10 +29,10 @@ class Teacher(nn.Module):
     It maps the data set's normalized images, float32 (n, channels, height, width), to logits, float32 (n, classes) in
     the data set's order of classes. An adapter that has nothing to do changes no bit.
 
-    `model` is what was adapted; `trained` is False for a model that was built by its name, whose `model` is to be
-    trained by the caller; `claimed` is the accuracy in [0, 1] that its file states, or None; `mapping` holds (the data
-    set's class, the teacher's class or None without names, its column); `floored` is the share in [0, 1] of the
-    probabilities so far that were below the floor, None where logits are given.
+    `model` is what was adapted; `built` is True where it was built by its name, `trained` False until the caller has
+    trained it; `claimed` is the accuracy in [0, 1] that its file states, or None; `mapping` holds (the data set's
+    class, the teacher's class or None without names, its column); `floored` is the share in [0, 1] of the probabilities
+    so far that were below the floor, None where logits are given.
     """
 
     def __init__(
@@ -52,8 +52,8 @@ class Teacher(nn.Module):
             ValueError: facts that do not fit the model or the data set, or an answer that cannot be used.
         """
         super().__init__()
-        self.name, self.trained, self.probabilities = name, trained, probabilities
-        self.model = model.to(dataset.train.images.device)
+        self.name, self.probabilities, self.model = name, probabilities, model.to(dataset.train.images.device)
+        self._built = None if trained else _sample(self.model)
         self.claimed = known.get("accuracy", (None,))[0]
         self._floored = self._answered = 0
         self.steps: list[str] = []
@@ -61,6 +61,8 @@ class Teacher(nn.Module):
         self._classes(dataset, known)
         self.eval()
 
+    built = property(lambda self: self._built is not None)
+    trained = property(lambda self: self._built is None or not torch.equal(self._built, _sample(self.model)))
     floored = property(lambda self: self._floored / max(1, self._answered) if self.probabilities else None)
 
     def train(self, mode: bool = True) -> "Teacher":
@@ -146,6 +148,7 @@ class Teacher(nn.Module):
         target = (there or plain) if undo and not bytes_in else None
         self.undone, self.done = _column(here if undo else None), _column(target)
         say = self.steps.append
+        self.steps += [f"weights     {what} ({by})" for what, by in [known["weights"]]] if "weights" in known else []
         if undo:
             say(f"pixels      the data set's normalisation is undone (mean {_text(here[0])}, std {_text(here[1])})")
         if self.channels != channels:
@@ -175,10 +178,8 @@ class Teacher(nn.Module):
             if len(figures) not in (1, self.channels):
                 raise ValueError(f"{what} must have 1 or {self.channels} figures for {self.name}, got {len(figures)}")
         if max(map(abs, mean)) > 1 or min(std) <= 0:
-            raise ValueError(
-                f"mean and std are of pixels in 0..1, std > 0, got mean {_text(mean)}, std {_text(std)}; figures for"
-                " pixels in 0..255 are divided by 255"
-            )
+            raise ValueError(f"mean and std are of pixels in 0..1, std > 0, got mean {_text(mean)}, std {_text(std)};"
+                             " figures for pixels in 0..255 are divided by 255")
         return [_spread(mean, self.channels), _spread(std, self.channels)], by
 
     def _classes(self, dataset: Dataset, known: Facts) -> None:
@@ -270,6 +271,11 @@ def refuse_probabilities(answers: Tensor, name: str = "the teacher") -> None:
             f"{name} answers with probabilities (rows in [0, 1] that sum to 1), not logits; pass probabilities=True to"
             " take their logarithm, which is the same up to a constant a row, or take its softmax off"
         )
+
+
+def _sample(model: nn.Module) -> Tensor:
+    """A few values of each weight, on the CPU: they change as soon as the model is trained."""
+    return torch.cat([torch.zeros(1), *(x.detach().flatten()[:64].float().cpu() for x in model.parameters())])
 
 
 def _folded(name: str) -> str:

@@ -5,7 +5,7 @@ Where they come from stands in teachers.py, which offers these two as well.
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from kdlab import bank, evaluate
 from kdlab.bank import Bank
 from kdlab.data import Dataset
-from workbook.task.adapter import Teacher
+from workbook.task.adapter import FLOOR, Teacher, refuse_probabilities
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,9 @@ def report(teacher: Teacher | nn.Module | Bank, dataset: Dataset, *, split: str 
         claimed one.
     """
     kinds, floored = len(dataset.classes), None
+    check = "check size, mean and std, and the order of the classes, which show here first"
     if isinstance(teacher, Bank):
-        split, name, claimed, trained = teacher.split, f"bank by {teacher.producer}", None, True
+        split, name, claimed = teacher.split, f"bank by {teacher.producer}", None
         answers = teacher.logits.mean(0) if teacher.recipe else teacher.logits
         labels = dataset.part(split).labels.cpu()[teacher.indices.cpu()]
         right, n = answers.argmax(1).cpu() == labels, len(labels)
@@ -63,19 +64,31 @@ def report(teacher: Teacher | nn.Module | Bank, dataset: Dataset, *, split: str 
         balanced = sum(shares) / len(shares)
     else:
         name, n = getattr(teacher, "name", type(teacher).__name__), len(dataset.part(split))
-        claimed, trained = getattr(teacher, "claimed", None), getattr(teacher, "trained", True)
+        claimed = getattr(teacher, "claimed", None)
+        if isinstance(teacher, Teacher) and teacher.built:
+            check = f"it is {'hardly trained' if teacher.trained else 'untrained'}: train its .model" + (
+                " longer" if teacher.trained else "")
         before = (teacher._floored, teacher._answered) if isinstance(teacher, Teacher) else (0, 0)
         found = evaluate(teacher, dataset, split=split)
         accuracy, balanced = found.accuracy, found.balanced
         if getattr(teacher, "probabilities", False):
             floored = (teacher._floored - before[0]) / (teacher._answered - before[1])
-    check = "check size, mean and std, and the order of the classes, which show here first"
     advice = ""
     if balanced < min(2 / kinds, (1 + 1 / kinds) / 2):
-        advice = f"that is near guessing ({1 / kinds:.3f}); {check if trained else 'it is untrained: train its .model'}"
+        advice = f"that is near guessing ({1 / kinds:.3f}); {check}"
     elif claimed is not None and claimed - accuracy > max(0.05, 3 * math.sqrt(claimed * (1 - claimed) / n)):
         advice = f"that is far below what its file claims; {check}"
     return Report(name, split, n, accuracy, balanced, claimed, floored, advice)
+
+
+def taught(answers: Bank, name: str, probabilities: bool) -> Bank:
+    """A bank whose rows are logits; those of probabilities are refused, or made logits."""
+    if not probabilities:
+        refuse_probabilities(answers.logits.flatten(0, -2), name)
+        return answers
+    floored = (answers.logits < FLOOR[torch.float32]).double().mean().item()
+    said = f"{answers.producer}; log of probabilities, {floored:.2%} floored"
+    return replace(answers, logits=answers.logits.clamp_min(FLOOR[torch.float32]).log(), producer=said)
 
 
 def average(

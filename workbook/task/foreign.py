@@ -28,7 +28,6 @@ KEYS = {
     "accuracy": ("accuracy", "best_accuracy", "test_accuracy", "val_accuracy", "best_acc", "best_acc1", "acc1", "acc"),
 }
 INSIDE = ("state_dict", "model_state_dict", "model_state", "model", "net", "state_dict_ema", "model_ema", "ema")
-PREFIXES = ("module.", "_orig_mod.", "model.", "net.", "network.", "backbone.")
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 Facts = dict[str, tuple]  # what is known of a teacher: the name of a fact → (its value, who says so)
 
@@ -91,6 +90,17 @@ def names(value) -> tuple[str, ...]:
     return tuple(str(name) for name in value)
 
 
+def names_file(value: str, path: Path | None) -> str | Path:
+    """The classes as they are; or a file of them, from here or from beside the checkpoint."""
+    if not value.endswith((".json", ".txt")):
+        return value
+    places = [Path(value).expanduser(), *([path.parent / value] if path else [])]
+    if found := next((place for place in places if place.is_file()), None):
+        return found
+    looked = " and ".join(dict.fromkeys(str(place.absolute().parent) for place in places))
+    raise FileNotFoundError(f"classes={value}: there is no such file; looked in {looked}")
+
+
 def _size(value) -> tuple[int, int]:
     parts = re.split(r"[x,\s]+", value.strip("[]() ")) if isinstance(value, str) else value
     numbers = [int(x) for x in (parts if isinstance(parts, (list, tuple)) else [parts])]
@@ -138,15 +148,32 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], Facts]:
             ) from None
         if "TorchScript" in said or "torch.jit" in said:
             raise ValueError(f"{path} is a TorchScript program; save its state_dict, or export it to ONNX") from None
-        raise ValueError(f"{path} is not a readable checkpoint: {type(error).__name__}: {said[:120]}") from None
+        raise ValueError(no_checkpoint(path) or f"{path} is not a readable checkpoint: {type(error).__name__}: "
+                         f"{said[:120]}") from None
     if not isinstance(content, Mapping):
         raise ValueError(f"{path} must hold a state_dict, got {type(content).__name__}; save model.state_dict()")
-    inside = next((key for key in INSIDE if isinstance(content.get(key), Mapping)), None)
+    places = [key for key in INSIDE if isinstance(content.get(key), Mapping)]
+    inside = places[0] if places else None
     state = {key: value for key, value in (content[inside] if inside else content).items()}
     weights = {key: value for key, value in state.items() if isinstance(value, Tensor)}
     if not weights:
-        raise ValueError(f"{path} holds no weights; its keys are {_few(content)}; save model.state_dict()")
-    return weights, facts({key: value for key, value in content.items() if key != inside}, path.name)
+        raise ValueError(f"{path} holds no weights; its keys are {few(content)}; save model.state_dict()")
+    known = facts({key: value for key, value in content.items() if key != inside}, path.name)
+    others = [key for key in places[1:] if any(isinstance(value, Tensor) for value in content[key].values())]
+    return weights, known | ({"weights": (f"those under {inside}; left: {few(others)}", path.name)} if others else {})
+
+
+def no_checkpoint(path: Path) -> str:
+    """A sentence for what was never a checkpoint, such as a page that was saved in its place, or an empty text."""
+    with path.open("rb") as file:
+        head = file.read(24)
+    if not head:
+        return f"{path} is no checkpoint: it is empty; download or copy it again"
+    if head[8:9] == b"{" and path.suffix != ".safetensors":
+        return f"{path} is no checkpoint of torch: it looks like safetensors; call it {path.stem}.safetensors"
+    if head[:2] == b"PK" or head[:1] == b"\x80" or (path.suffix == ".safetensors" and head[8:9] == b"{"):
+        return ""  # damaged
+    return f"{path} is no checkpoint: it begins with {head.decode('utf-8', 'replace')!r}; download it again"
 
 
 def opened(path: Path):
@@ -156,43 +183,10 @@ def opened(path: Path):
     try:
         return safe_open(path, "pt")
     except (OSError, SafetensorError) as error:
-        raise ValueError(f"{path} is not a readable safetensors file: {error}") from None
+        raise ValueError(no_checkpoint(path) or f"{path} is not a readable safetensors file: {error}") from None
 
 
-def stripped(state: Mapping[str, Tensor], wanted: set[str]) -> dict[str, Tensor]:
-    """The same weights under plain names: without `_orig_mod.`, and prefixes that all keys have and `wanted` lacks."""
-    state = dict(state)
-    while state and not wanted & state.keys():
-        prefix = next((prefix for prefix in PREFIXES if all(key.startswith(prefix) for key in state)), "")
-        if not prefix:
-            break
-        state = {key.removeprefix(prefix): tensor for key, tensor in state.items()}
-    if any("_orig_mod." in key for key in state) and not any("_orig_mod." in key for key in wanted):
-        return stripped({key.replace("_orig_mod.", ""): tensor for key, tensor in state.items()}, wanted)
-    return state
-
-
-def fitted(model: nn.Module, state: Mapping[str, Tensor], what: str) -> nn.Module:
-    """The model with these weights, the device and dtype its own; it may be a compiled one.
-
-    Raises:
-        ValueError: names every kind of misfit, the first few keys of each and how many; the model stays as it was.
-    """
-    mine = {key.replace("_orig_mod.", ""): (key, tensor) for key, tensor in model.state_dict().items()}
-    state = stripped(state, set(mine))
-    shapes = {key: (tuple(state[key].shape), tuple(mine[key][1].shape)) for key in state.keys() & mine.keys()}
-    wrong = [f"{key} {a} in place of {b}" for key, (a, b) in sorted(shapes.items()) if a != b]
-    absent, strange = [key for key in mine if key not in state], [key for key in state if key not in mine]
-    kinds = {"missing": absent, "unexpected": strange}
-    said = [f"{len(keys)} {kind} ({_few(keys)})" for kind, keys in kinds.items() if keys]
-    said += [f"{len(wrong)} of another shape ({_few(wrong)})"] if wrong else []
-    if said:
-        raise ValueError(f"{what} does not fit this {type(model).__name__}: {', '.join(said)}; nothing was loaded")
-    model.load_state_dict({mine[key][0]: tensor for key, tensor in state.items()})
-    return model
-
-
-def _few(keys, n: int = 3) -> str:
+def few(keys, n: int = 3) -> str:
     keys = [str(key) for key in keys]
     return ", ".join(keys[:n]) + (f", … {len(keys) - n} more" if len(keys) > n else "")
 
@@ -201,7 +195,7 @@ def nearest(name: str, known) -> str:
     """The names that are like this one, ready for a message, or an empty text."""
     known = list(known)
     longer = [other for other in known if name and other.startswith(name)]
-    close = (longer or difflib.get_close_matches(name, known, n=3, cutoff=0.5))[:3]
+    close = (longer or difflib.get_close_matches(name, known, n=3, cutoff=0.6))[:3]
     return f" (nearest: {', '.join(close)})" if close else ""
 
 
@@ -248,7 +242,7 @@ class OnnxFile(Opened):
             raise ValueError(f"{path} is not an ONNX file that ONNX Runtime opens: {str(error)[:200]}") from None
         inputs, outputs = self.session.get_inputs(), [output.name for output in self.session.get_outputs()]
         if len(inputs) != 1:
-            given = _few(x.name for x in inputs)
+            given = few(x.name for x in inputs)
             raise ValueError(f"{path} takes {len(inputs)} inputs ({given}), and a teacher takes images alone")
         dtypes = {"tensor(float)": torch.float32, "tensor(float16)": torch.float16, "tensor(uint8)": torch.uint8}
         shape = [side if isinstance(side, int) and side > 0 else None for side in inputs[0].shape]

@@ -158,6 +158,66 @@ def test_an_unknown_fact_is_refused_with_the_known_ones(noise):
         teachers.load("resnet8?sise=3", noise)
 
 
+@pytest.mark.parametrize("source", ["mlp-16:", "mlp-16:?size=8", "mlp-16: "])
+def test_a_colon_without_a_file_is_no_new_model(digits, source):
+    with pytest.raises(ValueError, match="has no file after the colon; write mlp-16 for a new model"):
+        teachers.load(source, digits)
+
+
+def test_a_folder_is_answered_with_the_file_in_it(digits, tmp_path, monkeypatch):
+    for name in ("student.onnx", "student.safetensors", "labels.json"):
+        (tmp_path / "out" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "out" / name).touch()
+    for source in (f"{tmp_path / 'out'}", f"mlp-16:{tmp_path / 'out'}"):
+        with pytest.raises(FileNotFoundError, match="out is a folder; did you mean .*out/student.onnx.$"):
+            teachers.load(source, digits)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotFoundError, match="out is a folder and no model"):
+        teachers.load("out", digits)
+
+
+def test_nothing_is_called_near_that_is_not(digits, tmp_path):
+    (tmp_path / "opt").mkdir()
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(FileNotFoundError, match="no file .*nope.pth; a teacher is"):
+        teachers.load(f"mlp-16:{tmp_path / 'nope.pth'}", digits)
+
+
+def test_a_file_of_classes_is_found_here_and_beside_the_checkpoint(noise, tmp_path, monkeypatch):
+    folder = tmp_path / "lab"
+    folder.mkdir()
+    path = saved(folder / "t.pth", models.build("mlp-8", noise.shape, 3, seed=0).state_dict())
+    (folder / "names.txt").write_text("eel\ncat\ndog\n", "utf-8")
+    for source in (f"mlp-8:{path}?classes=names.txt", f"mlp-8:{path}?classes={folder / 'names.txt'}"):
+        assert [at for _, _, at in teachers.load(source, noise).mapping] == [1, 2, 0]
+    with pytest.raises(FileNotFoundError, match=f"classes=name.txt: there is no such file; looked in .* and {folder}"):
+        teachers.load(f"mlp-8:{path}?classes=name.txt", noise)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "names.txt").write_text("dog\neel\ncat\n", "utf-8")  # what lies here goes first
+    assert [at for _, _, at in teachers.load(f"mlp-8:{path}?classes=names.txt", noise).mapping] == [2, 0, 1]
+
+
+def test_names_of_classes_with_signs_are_read_or_sent_to_a_file(noise, tmp_path):
+    signs = replace(noise, classes=("C++", "what?", "Ben & Jerry's"))
+    path = saved(tmp_path / "t.pth", models.build("mlp-8", noise.shape, 3, seed=0).state_dict())
+    with pytest.raises(ValueError, match="names of classes that hold & or [?] stand in a file.*classes=names.txt"):
+        teachers.load(f"mlp-8:{path}?classes=Ben & Jerry's,C++,what?", signs)
+    (tmp_path / "names.txt").write_text("Ben & Jerry's\nC++\nwhat?\n", "utf-8")
+    assert [at for _, _, at in teachers.load(f"mlp-8:{path}?classes=names.txt", signs).mapping] == [1, 2, 0]
+    two = replace(signs, classes=("C++", "what?", "c"))
+    assert [at for _, _, at in teachers.load(f"mlp-8:{path}?classes=c,C++,what?", two).mapping] == [1, 2, 0]
+
+
+@pytest.mark.parametrize("facts", ["", "?mean=0.5&std=0.25", "?classes=cat,dog,eel"])
+def test_a_file_whose_name_holds_a_question_mark_is_found(noise, shown, tmp_path, facts):
+    model = models.build("mlp-8", noise.shape, 3, seed=0).eval()
+    path = saved(tmp_path / "my teacher (1)?.pth", model.state_dict())
+    found = teachers.load(f"mlp-8:{path}{facts}", noise)
+    assert "my teacher (1)?.pth" in found.name and ("mean" in facts or torch.equal(found(shown), model(shown)))
+    saved(path, {"state_dict": model.state_dict(), "arch": "mlp-8"})
+    assert teachers.load(f"{path}{facts}", noise).name.startswith("my teacher (1)?.pth")
+
+
 def test_a_bank_is_told_from_weights_and_checked(digits, known, tmp_path):
     bank.write(known, tmp_path / "answers.safetensors")
     assert torch.equal(teachers.load(str(tmp_path / "answers.safetensors"), digits).logits, known.logits)
@@ -287,8 +347,51 @@ def test_a_damaged_file_is_named(digits, tmp_path, name):
     if name.endswith("onnx"):
         pytest.importorskip("onnxruntime")
     (tmp_path / name).write_bytes(b"not what it says")
-    with pytest.raises(ValueError, match=f"{name} is not"):
+    with pytest.raises(ValueError, match=f"{name} is no"):
         teachers.load(tmp_path / name, digits, arch=None if name[2:] in ("onnx", "pt2") else "mlp-16")
+
+
+@pytest.mark.parametrize("name, content, said", [
+    ("t.pth", b"<!DOCTYPE html><html>", "t.pth is no checkpoint: it begins with '<!DOCTYPE.*download it again"),
+    ("t.safetensors", b"<!DOCTYPE html><html>", "is no checkpoint: it begins with '<!DOCTYPE.*download it again"),
+    ("t.pth", b"version https://git-lfs.github.com/spec/v1", "it begins with 'version https://git-lfs"),
+    ("t.pth", b"", "t.pth is no checkpoint: it is empty; download or copy it again"),
+    ("t.safetensors", b"", "t.safetensors is no checkpoint: it is empty"),
+])
+def test_a_page_saved_as_a_checkpoint_is_told_by_what_it_begins_with(digits, tmp_path, name, content, said):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match=said) as error:
+        teachers.load(f"mlp-16:{tmp_path / name}", digits)
+    assert "weights_only" not in str(error.value)
+
+
+def test_safetensors_under_another_ending_are_told_of(digits, teacher, tmp_path):
+    write_weights(teacher, tmp_path / "t.safetensors")
+    (tmp_path / "t.safetensors").rename(tmp_path / "t.pth")
+    with pytest.raises(ValueError, match="it looks like safetensors; call it t.safetensors"):
+        teachers.load(f"mlp-64:{tmp_path / 't.pth'}", digits)
+
+
+def test_weights_among_others_are_taken_and_told_of_and_two_sets_are_not_guessed_between(digits, teacher, tmp_path):
+    inner = {f"net.backbone.{key}": value for key, value in teacher.state_dict().items()}
+    path = saved(tmp_path / "t.pth", {"state_dict": inner | {"criterion.weight": torch.ones(3)}})
+    found, images = teachers.load(f"mlp-64:{path}", digits), digits.normalize(digits.test.images)
+    assert torch.equal(found(images), teacher(images))
+    assert "those after the prefix net.backbone.; left: criterion.weight (t.pth)" in str(found)
+    with pytest.raises(ValueError, match=r"all keys fit after the prefix net.backbone.: save.*nothing was loaded"):
+        teachers.load_weights(models.build("mlp-64", digits.shape, 10), path)
+    two = inner | {f"ema.{key}": value for key, value in teacher.state_dict().items()}
+    with pytest.raises(ValueError, match="all keys fit after the prefix net.backbone. and after ema.: save"):
+        teachers.load(f"mlp-64:{saved(tmp_path / 'two.pth', two)}", digits)
+
+
+def test_of_model_and_ema_it_is_told_which_was_taken(digits, teacher, tmp_path):
+    zeros = {key: torch.zeros_like(value) for key, value in teacher.state_dict().items()}
+    path = saved(tmp_path / "t.pth", {"ema": zeros, "model": teacher.state_dict(), "epoch": 3})
+    found, images = teachers.load(f"mlp-64:{path}", digits), digits.normalize(digits.test.images)
+    assert torch.equal(found(images), teacher(images)) and "those under model; left: ema (t.pth)" in str(found)
+    alone = saved(tmp_path / "alone.pth", {"model": teacher.state_dict(), "optimizer": {"lr": 1}})
+    assert "left" not in str(teachers.load(f"mlp-64:{alone}", digits))
 
 
 def test_a_checkpoint_without_weights_says_what_it_holds(tmp_path):
@@ -466,7 +569,13 @@ def test_a_report_tells_of_a_bank_and_of_an_untrained_model(digits, teacher, kno
     found = teachers.report(known, digits)
     assert found.split == "train" and found.accuracy == evaluate(teacher, digits, split="train").accuracy
     assert found.balanced == pytest.approx(evaluate(teacher, digits, split="train").balanced) and not found.advice
-    assert "untrained: train its .model" in str(teachers.report(teachers.load("mlp-8", digits), digits))
+    new = teachers.load("mlp-8", digits)
+    assert "untrained: train its .model" in str(teachers.report(new, digits)) and not new.trained
+    finish(distil(new.model, digits, Knobs(lr=1e-4), steps=1, batch_size=20))
+    assert new.trained and "untrained" not in str(new)
+    assert "it is hardly trained: train its .model longer" in str(teachers.report(new, digits))
+    finish(distil(new.model, digits, Knobs(lr=1e-2), steps=60, batch_size=100))
+    assert not teachers.report(new, digits).advice
 
 
 # --- probabilities ----------------------------------------------------------------------------------------------------
