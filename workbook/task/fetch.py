@@ -17,6 +17,14 @@ from unittest import mock
 from urllib.error import URLError
 from urllib.request import Request, urlopen
 
+import torch
+from torch import Tensor
+
+# torchvision's sets of pictures with one label each; photographs still show their class in the mirror.
+PHOTOGRAPHS = """Caltech101 Caltech256 CIFAR10 CIFAR100 Country211 DTD EuroSAT FGVCAircraft Flowers102 Food101
+    Imagenette ImageNet OxfordIIITPet Places365 StanfordCars STL10 SUN397""".split()
+OTHERS = "FashionMNIST FER2013 GTSRB KMNIST MNIST PCAM QMNIST RenderedSST2 SEMEION SVHN USPS".split()
+
 SPLITS = {"train": ("train", "trainval", "train-standard"), "val": ("val", "valid"), "test": ("test", "val", "valid")}
 
 # Seconds that a download may stay silent; bytes per second that it must reach on average once it has run for seconds.
@@ -113,3 +121,32 @@ def _download(url: str, path: Path, md5: str | None) -> None:
     except (URLError, HTTPException, TimeoutError, ConnectionError) as error:
         said = f"{path.name} could not be fetched from {url} ({error})"
         raise URLError(f"{said}; put the file at {path} yourself") from None
+
+
+def is_torchvisions(rows) -> bool:
+    """One of torchvision's sets as it lies on the disk: its pictures may be asked for in any order, from any thread."""
+    own = [getattr(rows, name, None) for name in ("transform", "target_transform")]
+    named = type(rows).__module__.startswith("torchvision.datasets") and type(rows).__name__ in PHOTOGRAPHS + OTHERS
+    return named and own == [None, None]
+
+
+def array(rows) -> Tensor | None:
+    """All images of a set of torchvision's that holds them in one array: much faster than one by one."""
+    found = getattr(rows, "data", None) if is_torchvisions(rows) else None
+    if found is None or not hasattr(found, "ndim") or found.ndim not in (3, 4):
+        return None
+    images = torch.as_tensor(found)
+    if images.dtype != torch.uint8 or labels(rows) is None:
+        return None
+    if images.dim() == 3:
+        return images[:, None].contiguous()  # (n, 1, height, width)
+    return (images if images.shape[1] == 3 else images.permute(0, 3, 1, 2)).contiguous()
+
+
+def labels(rows) -> list | None:
+    """All labels of such a set, without a look at its pictures."""
+    found = getattr(rows, "targets", getattr(rows, "labels", None))
+    if found is None:
+        return None
+    found = torch.as_tensor(found)
+    return (found if found.dim() == 1 else found[:, 0]).tolist()  # QMNIST keeps more beside the class

@@ -4,6 +4,9 @@ Folders of files stand in folders.py; torchvision's sets are found and fetched i
 """
 
 import difflib
+import math
+import os
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,11 +17,6 @@ from kdlab import data
 from kdlab.data import Dataset, Split
 from workbook.task import fetch, folders, parts, store
 from workbook.task.pictures import picture
-
-# torchvision's sets of pictures with one label each; photographs still show their class in the mirror.
-PHOTOGRAPHS = """Caltech101 Caltech256 CIFAR10 CIFAR100 Country211 DTD EuroSAT FGVCAircraft Flowers102 Food101
-    Imagenette ImageNet OxfordIIITPet Places365 StanfordCars STL10 SUN397""".split()
-OTHERS = "FashionMNIST FER2013 GTSRB KMNIST MNIST PCAM QMNIST RenderedSST2 SEMEION SVHN USPS".split()
 
 MOST = 0.5  # of the memory that this process may use, for one part: taking a part from another copies it
 
@@ -44,14 +42,16 @@ def load(
     """
     if not 0 <= val <= 0.5:
         raise ValueError(f"val must be a share in 0 .. 0.5, got {val}")
+    name = str(name)
     if name.startswith("folder:") and name != "folder:":
         place = Path(name.removeprefix("folder:")).expanduser()
         return folders.load(place, size=32 if size is None else size, val=val, seed=seed, ground=ground)
     if name in ("digits", "glyphs"):
         return _with_val(data.load(name, seed=seed, **options), val, seed)
-    theirs = {_plain(kind): kind for kind in PHOTOGRAPHS + OTHERS}
+    theirs = {_plain(kind): kind for kind in fetch.PHOTOGRAPHS + fetch.OTHERS}
     if _plain(name) not in theirs:
         known = ["digits", "glyphs", *(_spelt(kind) for kind in theirs.values())]
+        _is_a_place(name)
         near = difflib.get_close_matches(name.lower(), known, 1)
         asked = f", did you mean {near[0]}?" if near else ";"
         raise ValueError(f"unknown data set {name!r}{asked} there are folder:PATH, {', '.join(known)}")
@@ -59,8 +59,9 @@ def load(
     found = fetch.parts_of(kind, Path(root).expanduser() if root else data.cache_dir())
     classes = getattr(found["train"], "classes", None) or getattr(found["train"], "categories", None) or ()
     classes = [x if isinstance(x, str) else ", ".join(x) for x in classes]  # ImageNet's have several names each
+    classes = [x if classes.index(x) == i else f"{x} ({i})" for i, x in enumerate(classes)]  # it has two of crane
     found = from_dataset(**found, name=name, classes=classes, size=size, seed=seed, ground=ground,
-                         mirrored=kind in PHOTOGRAPHS)
+                         mirrored=kind in fetch.PHOTOGRAPHS)
     return _with_val(found, val, seed)
 
 
@@ -84,8 +85,9 @@ def from_dataset(
         Dataset: of 1 channel where all pictures are grey, else of 3.
 
     Raises:
-        ValueError: a part that is empty or larger than half of the memory, pictures of several sizes, something that is
-            no picture, or a label that is no class; the message names the part.
+        ValueError: a part without a length and [i], empty, or larger than half of the memory; pictures of several
+            sizes, something that is no picture, or a label that is no class; the message names the part. Or two classes
+            have one name.
     """
     given = {part: each for part, each in (("train", train), ("test", test), ("val", val)) if each is not None}
     read = {part: _rows(part, each, size, ground) for part, each in given.items()}
@@ -93,12 +95,10 @@ def from_dataset(
     if len(shapes) > 1:
         raise ValueError(f"the parts of {name} have pictures of {_sizes(shapes)} pixels; give size=")
     channels = max(images.shape[1] for images, _ in read.values())
-    for part, (_, labels) in read.items():
-        for label in labels:
-            if not isinstance(label, int | str) or isinstance(label, bool):
-                raise ValueError(f"{part} has the label {label!r}; a label must be a whole number or a name")
     seen = {label for _, labels in read.values() for label in labels}
     known = list(classes or _told(train) or sorted(seen, key=lambda label: (isinstance(label, str), label)))
+    if twice := [x for x, count in Counter(map(str, known)).items() if count > 1]:
+        raise ValueError(f"two classes have the name {twice[0]!r}; each needs one of its own, give classes=")
     place = {label: i for i, label in enumerate(known)}
     splits = {}
     for part, (images, labels) in read.items():
@@ -107,10 +107,18 @@ def from_dataset(
             raise ValueError(f"{part} has the label {wrong[0]!r}, which is none of the {len(known)} classes")
         splits[part] = Split(images.expand(-1, channels, -1, -1).contiguous(), torch.tensor(numbers))
     classes = tuple(map(str, known))
+    learnt, said = set(splits["train"].labels.tolist()), []
+    for part, split in splits.items():
+        if unseen := sorted(set(split.labels.tolist()) - learnt):
+            said.append(f"train has no pictures of {parts.few([classes[x] for x in unseen])}, and {part} has")
     if test is None:
         splits["train"], splits["test"], alone = _taken(splits["train"], classes, 0.2, seed)
-        print(f"{name} has no test part: split by seed {seed}, class by class, "
-              f"into {len(splits['train']):,} train, {len(splits['test']):,} test{alone}")
+        said.insert(0, f"{name} has no test part: split by seed {seed}, class by class, "
+                       f"into {len(splits['train']):,} train, {len(splits['test']):,} test{alone}")
+    elif said:
+        said[0] = f"{name}: {said[0]}"
+    if said:
+        print("; ".join(said))
     return Dataset(name, classes=classes, mirrored=mirrored, **splits)
 
 
@@ -138,10 +146,17 @@ def _told(train) -> list[str] | None:
 
 def _rows(part: str, rows, size, ground: str) -> tuple[Tensor, list]:
     """Images uint8 (n, channels, height, width), and labels as they come."""
+    if isinstance(rows, Mapping):
+        kind = type(rows).__name__
+        raise ValueError(f"{part} is a {kind} of {parts.few(list(map(str, rows)))}; pass its parts, one by one")
+    if not (hasattr(rows, "__len__") and hasattr(rows, "__getitem__")):
+        advice = "pass loader.dataset" if hasattr(rows, "dataset") else "make a list of it"
+        raise ValueError(f"{part} must have a length and [i], got a {type(rows).__name__}; {advice}")
     if not len(rows):
         raise ValueError(f"{part} is empty; it must hold at least one picture")
-    if size is None and (whole := _array(rows)) is not None:
-        return whole, _labels(rows)
+    if size is None and (whole := fetch.array(rows)) is not None:
+        return whole, fetch.labels(rows)
+
     def one(i: int) -> tuple[Tensor, object]:
         row = rows[i]
         try:
@@ -149,15 +164,16 @@ def _rows(part: str, rows, size, ground: str) -> tuple[Tensor, list]:
             image, label = pair
         except (KeyError, TypeError, ValueError):
             told = sorted(row) if isinstance(row, Mapping) else type(row).__name__
-            said = "must be (picture, label), or a row with image and label"
-            raise ValueError(f"{part}[{i}] {said}, got {told}") from None
+            said = f"must be (picture, label), or a row with image and label, got {told}{_renamed(row)}"
+            raise ValueError(f"{part}[{i}] {said}") from None
+        label = _label(part, label)
         try:
-            return picture(image, size, ground, channels=None), label.item() if hasattr(label, "item") else label
+            return picture(image, size, ground, channels=None), label
         except Exception as error:
             raise ValueError(f"{part}[{i}] cannot be read as a picture: {error}") from None
 
     images, labels = None, []
-    workers = None if _theirs(rows) else 0  # another's object may not bear several threads
+    workers = None if fetch.is_torchvisions(rows) else 0  # another's object may not bear several threads
     for i, (image, label) in enumerate(store.on_all_cores(len(rows), one, f"reading {part}", workers)):
         if images is None:
             _has_room(part, len(rows) * image.numel())
@@ -172,6 +188,37 @@ def _rows(part: str, rows, size, ground: str) -> tuple[Tensor, list]:
     return images, labels
 
 
+def _label(part: str, label) -> int | str:
+    """A label as a plain number or name, where it is one."""
+    if hasattr(label, "tolist"):
+        label = label.item() if math.prod(label.shape) == 1 else label.tolist()  # of torch or NumPy
+    if isinstance(label, float) and label.is_integer():
+        label = int(label)
+    if isinstance(label, int | str) and not isinstance(label, bool):
+        return label
+    said = repr(label) if len(repr(label)) < 60 else f"{repr(label)[:57]}..."
+    advice = "; of a one-hot row give argmax" if isinstance(label, list | tuple) and len(label) > 1 else ""
+    raise ValueError(f"{part} has the label {said}; a label must be a whole number or a name{advice}")
+
+
+def _renamed(row) -> str:
+    """What to do about the columns of a row that has others."""
+    if not isinstance(row, Mapping):
+        return ""
+    wanted = "label" if "image" in row or "img" in row else "image"
+    near = next((x for x in row if wanted in str(x)), "COLUMN")
+    return f"; rename one, in Hugging Face's sets by .rename_column({near!r}, {wanted!r})"
+
+
+def _is_a_place(name: str) -> None:
+    """ValueError: an unknown name is a folder or file that is there."""
+    place = os.path.expanduser(name)
+    if name and os.path.isdir(place):
+        raise ValueError(f"unknown data set {name!r}, did you mean folder:{name}?")
+    if os.path.isfile(place):
+        raise ValueError(f"{name} is a file; unpack it, and give folder:PATH of the folder")
+
+
 def _has_room(part: str, size: int) -> None:
     if size > MOST * (memory := store.memory()):
         raise ValueError(
@@ -179,36 +226,8 @@ def _has_room(part: str, size: int) -> None:
             "give a smaller size=, or save them as files for folder:PATH, which may be larger than memory")
 
 
-def _theirs(rows) -> bool:
-    """One of torchvision's sets as it lies on the disk: its pictures may be asked for in any order, from any thread."""
-    own = [getattr(rows, name, None) for name in ("transform", "target_transform")]
-    named = type(rows).__module__.startswith("torchvision.datasets") and type(rows).__name__ in PHOTOGRAPHS + OTHERS
-    return named and own == [None, None]
-
-
 def _sizes(shapes: set) -> str:
     return " and ".join("x".join(map(str, shape)) for shape in sorted(shapes)[:2])
-
-
-def _array(rows) -> Tensor | None:
-    """All images of a set of torchvision's that holds them in one array: much faster than one by one."""
-    array = getattr(rows, "data", None) if _theirs(rows) else None
-    if array is None or not hasattr(array, "ndim") or array.ndim not in (3, 4):
-        return None
-    images = torch.as_tensor(array)
-    if images.dtype != torch.uint8 or _labels(rows) is None:
-        return None
-    if images.dim() == 3:
-        return images[:, None].contiguous()  # (n, 1, height, width)
-    return (images if images.shape[1] == 3 else images.permute(0, 3, 1, 2)).contiguous()
-
-
-def _labels(rows) -> list | None:
-    labels = getattr(rows, "targets", getattr(rows, "labels", None))
-    if labels is None:
-        return None
-    labels = torch.as_tensor(labels)
-    return (labels if labels.dim() == 1 else labels[:, 0]).tolist()  # QMNIST keeps more beside the class
 
 
 def _plain(name: str) -> str:

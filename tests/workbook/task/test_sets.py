@@ -5,6 +5,7 @@ import hashlib
 import inspect
 import io
 import pickle
+import re
 import tarfile
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -201,7 +202,7 @@ def test_an_interrupt_in_the_download_leaves_nothing_and_the_next_call_works(ser
 # --- names
 
 
-@pytest.mark.parametrize("kind", sets.PHOTOGRAPHS + sets.OTHERS)
+@pytest.mark.parametrize("kind", fetch.PHOTOGRAPHS + fetch.OTHERS)
 def test_every_name_is_a_class_of_torchvision_that_is_made_as_is_expected(kind):
     takes = inspect.signature(getattr(datasets, kind).__init__).parameters
     assert list(takes)[:2] == ["self", "root"] and all(
@@ -447,6 +448,88 @@ def test_a_label_that_is_neither_a_number_nor_a_name_is_refused(label, said, cla
     wrong = [*tiny(3), (Image.new("RGB", (6, 5)), label)]
     with pytest.raises(ValueError, match=f"^train has the label {said}; a label must be a whole number or a name$"):
         task.from_dataset(wrong, tiny(3), name="mine", classes=classes)
+
+
+@pytest.mark.parametrize("label, said", [
+    ([0, 1], r"\[0, 1\]"), (torch.tensor([0.0, 1.0]), r"\[0\.0, 1\.0\]"), (np.eye(3)[1], r"\[0\.0, 1\.0, 0\.0\]"),
+    (np.zeros(1000), r"\[0\.0, [0., ]{50,60}\.\.\."),
+])
+def test_a_one_hot_label_is_named_and_not_its_picture(label, said):
+    with pytest.raises(ValueError) as caught:
+        task.from_dataset([*tiny(3), (Image.new("RGB", (6, 5)), label)], tiny(3), name="mine")
+    rest = "; a label must be a whole number or a name; of a one-hot row give argmax"
+    assert re.fullmatch(f"train has the label {said}{rest}", str(caught.value))
+
+
+@pytest.mark.parametrize("kind", [torch.tensor, np.float32, float, lambda x: torch.tensor([x])])
+def test_floats_that_are_whole_numbers_are_labels(kind):
+    rows = [(image, kind(float(label))) for image, label in tiny(4)]
+    found = task.from_dataset(rows, rows, name="floats")
+    assert found.classes == ("0", "1") and found.train.labels.tolist() == [0, 1, 0, 1]
+
+
+def test_a_class_that_train_lacks_is_named(capsys):
+    task.from_dataset(tiny(4), tiny(4, classes=3), name="mine", val=tiny(4, classes=4), classes=list("abcd"))
+    assert capsys.readouterr().out == ("mine: train has no pictures of c, and test has; "
+                                       "train has no pictures of c, d, and val has\n")
+    task.from_dataset(tiny(10), name="mine", val=tiny(3, classes=3))
+    assert capsys.readouterr().out == ("mine has no test part: split by seed 0, class by class, into 8 train, 2 test; "
+                                       "train has no pictures of 2, and val has\n")
+    task.from_dataset(tiny(4), tiny(4), name="mine")
+    assert capsys.readouterr().out == ""
+
+
+def test_two_classes_of_one_name_are_refused():
+    with pytest.raises(ValueError, match="^two classes have the name 'a'; each needs one of its own, give classes=$"):
+        task.from_dataset(tiny(4), tiny(4), name="mine", classes=["a", "b", "a"])
+
+
+@pytest.mark.parametrize("make, said", [
+    (lambda rows: torch.utils.data.DataLoader(rows), "train must have a length and [i], got a DataLoader; pass loader."
+                                                     "dataset"),
+    (lambda rows: (row for row in rows), "train must have a length and [i], got a generator; make a list of it"),
+    (lambda rows: {"train": rows, "test": rows}, "train is a dict of train, test; pass its parts, one by one"),
+])
+def test_what_cannot_be_asked_by_number_is_told_with_what_to_pass(make, said):
+    with pytest.raises(ValueError) as caught:
+        task.from_dataset(make(tiny(4)), tiny(4), name="mine")
+    assert str(caught.value) == said
+
+
+@pytest.mark.parametrize("columns, advice", [
+    (("img", "fine_label"), ".rename_column('fine_label', 'label')"),
+    (("image", "breed"), ".rename_column('COLUMN', 'label')"), (("image_file", "label"), "'image_file', 'image')"),
+])
+def test_rows_with_other_columns_are_told_with_what_to_rename(columns, advice):
+    rows = [dict(zip(columns, pair)) for pair in tiny(4)]
+    with pytest.raises(ValueError) as caught:
+        task.from_dataset(rows, rows, name="mine")
+    begin = f"train[0] must be (picture, label), or a row with image and label, got {sorted(columns)}; rename one"
+    assert str(caught.value).startswith(begin) and str(caught.value).endswith(advice)
+
+
+def test_a_normalised_tensor_is_told_to_lose_its_normalize():
+    rows = [(torch.full((3, 4, 4), -1.5), 0)] * 2
+    with pytest.raises(ValueError, match=r"^train\[0\] .* got -1\.5 \.\. -1\.5; remove Normalize from the transf"):
+        task.from_dataset(rows, rows, name="mine")
+
+
+def test_torchvisions_two_classes_of_one_name_are_told_apart(monkeypatch):
+    """ImageNet has two of crane: a bird, and a machine."""
+    rows = type("Rows", (list,), {"classes": [("crane",), ("tench", "fish"), ("crane",)]})(tiny(6, classes=3))
+    monkeypatch.setattr(fetch, "parts_of", lambda kind, root: {"train": rows, "test": rows})
+    found = task.load("imagenet")
+    assert found.classes == ("crane", "tench, fish", "crane (2)") and found.test.labels.tolist() == [0, 1, 2] * 2
+
+
+def test_a_folder_or_file_without_its_word_is_told(tmp_path):
+    with pytest.raises(ValueError) as caught:
+        task.load(str(tmp_path))
+    assert str(caught.value) == f"unknown data set {str(tmp_path)!r}, did you mean folder:{tmp_path}?"
+    (tmp_path / "a.zip").write_bytes(b"PK")
+    with pytest.raises(ValueError) as caught:
+        task.load(tmp_path / "a.zip")
+    assert str(caught.value) == f"{tmp_path}/a.zip is a file; unpack it, and give folder:PATH of the folder"
 
 
 def test_a_class_with_one_picture_is_named_where_a_part_is_taken(capsys):
