@@ -3,7 +3,6 @@
 How many of a class are drawn stands in kdlab's `data.stratified`; which files are pictures, in folders.py.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -76,13 +75,16 @@ def repeated(digests: dict[str, list[str]], labels: dict[str, Tensor]) -> list[s
         digests: of each part, its pictures' contents in short.
         labels: of each part, int64 (n,).
     """
-    train, said, classes = set(digests["train"]), [], defaultdict(set)
+    train, said = set(digests["train"]), []
+    first: dict[str, int] = {}
+    several = set()
     for part, contents in digests.items():
         if part != "train" and (count := sum(digest in train for digest in contents)):
             said.append(f"{count:,} of the {part} pictures {'is' if count == 1 else 'are'} also in train")
         for digest, label in zip(contents, labels[part].tolist()):
-            classes[digest].add(label)
-    if count := sum(len(labels) > 1 for labels in classes.values()):
+            if first.setdefault(digest, label) != label:
+                several.add(digest)
+    if count := len(several):
         said.append(f"{count:,} {'file appears' if count == 1 else 'files appear'} in more than one class")
     return said
 

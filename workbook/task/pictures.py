@@ -75,7 +75,7 @@ class Reading:
 
     def digest(self, i: int) -> str:
         try:
-            return hashlib.blake2b(self.order[i].read_bytes()).hexdigest()
+            return hashlib.blake2b(self.order[i].read_bytes(), digest_size=16).hexdigest()
         except OSError as error:  # a link to nowhere, or a file of somebody else
             self.broken[self.order[i]] = _reason(self.order[i], error)
             return ""

@@ -59,6 +59,22 @@ def test_both_ways_write_the_same_file_and_safetensors_reads_it(path, tmp_path, 
     assert torch.equal(safetensors.torch.load_file(path)["images"], PICTURES)
 
 
+@pytest.mark.parametrize("share", [0, 1])
+def test_what_is_refused_once_all_are_read_is_not_kept(path, monkeypatch, share):
+    monkeypatch.setattr(store, "SHARE", share)
+    asked = []
+
+    def check():
+        assert sorted(asked) == list(range(SHAPE[0]))
+        raise ValueError("not these")
+
+    with pytest.raises(ValueError, match="^not these$"):
+        store.images(path, SHAPE, lambda i: asked.append(i) or read(i), check)
+    assert not path.exists()
+    store.images(path, SHAPE, read, lambda: None)
+    assert torch.equal(store.images(path, SHAPE, refuse, check)[0], PICTURES)  # what is kept was looked at
+
+
 def test_the_cached_file_serves_both_ways_without_reading_again(path, monkeypatch):
     store.images(path, SHAPE, read)
     for share in (0, 1, 0):
