@@ -49,7 +49,8 @@ def prepared(image):  # as for training, or not at all
     if deep:  # 16 bits a pixel, or float as 0 .. 1 or as 0 .. 255
         values = np.asarray(image).astype(np.float64)
         unit = 257 if image.mode[0] == "I" else 1 / 255 if values.max() <= 1 else 1
-        if not ((values >= 0) & (values <= 255 * unit)).all():
+        unsure = image.mode == "F" and 1 < values.max() < 2  # of either range
+        if unsure or not ((values >= 0) & (values <= 255 * unit)).all():
             raise ValueError(f"this file has {values.min():g} .. {values.max():g}; convert it to 8 bits first")
         image = Image.fromarray(np.rint(values / unit).astype(np.uint8))
     if clear or image.mode in ("LA", "PA", "RGBA"):

@@ -173,7 +173,8 @@ def no_checkpoint(path: Path) -> str:
         return f"{path} is no checkpoint of torch: it looks like safetensors; call it {path.stem}.safetensors"
     if head[:2] == b"PK" or head[:1] == b"\x80" or (path.suffix == ".safetensors" and head[8:9] == b"{"):
         return ""  # damaged
-    return f"{path} is no checkpoint: it begins with {head.decode('utf-8', 'replace')!r}; download it again"
+    text = head.decode("utf-8", "replace")
+    return f"{path} is no checkpoint: it begins with {text!r}; download it again, or name the file of the weights"
 
 
 def opened(path: Path):

@@ -95,7 +95,7 @@ def load(
         return _named(name, dataset, said, seed, probabilities)
     if path.is_dir():
         inside = sorted(file for file in path.iterdir() if file.suffix in (*CHECKPOINTS, *PROGRAMS))
-        best = next((file for file in inside if file.suffix == ".onnx"), next(iter(inside), None))
+        best = min(inside, key=lambda file: (file.suffix != ".onnx", len(file.name)), default=None)  # not the int8
         raise FileNotFoundError(f"{path} is a folder; " + (f"did you mean {best}?" if best else NOTATION))
     if not path.is_file():
         there = [file.name for file in path.parent.glob("*") if file.is_file()] if path.parent.is_dir() else []

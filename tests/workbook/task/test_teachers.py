@@ -165,7 +165,7 @@ def test_a_colon_without_a_file_is_no_new_model(digits, source):
 
 
 def test_a_folder_is_answered_with_the_file_in_it(digits, tmp_path, monkeypatch):
-    for name in ("student.onnx", "student.safetensors", "labels.json"):
+    for name in ("student-int8.onnx", "student.onnx", "student.safetensors", "labels.json"):
         (tmp_path / "out" / name).parent.mkdir(exist_ok=True)
         (tmp_path / "out" / name).touch()
     for source in (f"{tmp_path / 'out'}", f"mlp-16:{tmp_path / 'out'}"):
