@@ -106,7 +106,8 @@ def _download(url: str, path: Path, md5: str | None) -> None:
         request = Request(url, headers={"User-Agent": "kdlab"})  # some servers refuse Python's own
         with tempfile.TemporaryDirectory(dir=path.parent) as scratch, urlopen(request, timeout=TIMEOUT) as response:
             partial = Path(scratch) / path.name
-            bar = tqdm(total=response.length, unit="B", unit_scale=True, desc=path.name)
+            quiet = bool(os.environ.get("TQDM_DISABLE"))  # tqdm's own variable, which its notebook bar does not read
+            bar = tqdm(total=response.length, unit="B", unit_scale=True, desc=path.name, disable=quiet)
             with bar, partial.open("wb") as file:
                 while chunk := response.read1(1 << 16):  # what has come so far; read would wait for all of it
                     file.write(chunk)

@@ -105,7 +105,8 @@ def on_all_cores(n: int, call: Callable[[int], T], what: str, workers: int | Non
     from tqdm.auto import tqdm
 
     workers = devices.cores() if workers is None else workers
-    with ThreadPoolExecutor(workers or 1) as pool, tqdm(total=n, desc=what, delay=3, leave=False) as bar:
+    quiet = bool(os.environ.get("TQDM_DISABLE"))  # tqdm's own variable, which its notebook bar does not read
+    with ThreadPoolExecutor(workers or 1) as pool, tqdm(total=n, desc=what, delay=3, leave=False, disable=quiet) as bar:
         many = 64 * max(1, workers)  # so many results are held at most
         for start in range(0, n, many):
             for found in (pool.map if workers else map)(call, range(start, min(n, start + many))):

@@ -12,30 +12,13 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
+from kept import files_in, same
 from PIL import Image
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
-from kdlab.data import Dataset
 from workbook import task
 from workbook.task import pictures, store
-
-
-@pytest.fixture(autouse=True)
-def cache(monkeypatch, tmp_path):
-    monkeypatch.setenv("KDLAB_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
-
-
-def same(one: Dataset, other: Dataset) -> bool:
-    return one.classes == other.classes and all(
-        one.fingerprint(split) == other.fingerprint(split) for split in ("train", "test")
-    )
-
-
-def files_in(folder):
-    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*"))
-
 
 COLOURS = {"ant": (200, 30, 30), "bee": (30, 200, 30), "cat": (30, 30, 200)}
 

@@ -14,30 +14,14 @@ import numpy as np
 import pytest
 import torch
 import tqdm.auto
+from kept import files_in, same
 from PIL import Image
 from scipy.io import savemat
 from torchvision import datasets
 from torchvision.datasets import CIFAR10, CIFAR100, SVHN, FakeData
 
-from kdlab.data import Dataset
 from workbook import task
 from workbook.task import fetch, sets
-
-
-@pytest.fixture(autouse=True)
-def cache(monkeypatch, tmp_path):
-    monkeypatch.setenv("KDLAB_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
-
-
-def same(one: Dataset, other: Dataset) -> bool:
-    return one.classes == other.classes and all(
-        one.fingerprint(split) == other.fingerprint(split) for split in ("train", "test")
-    )
-
-
-def files_in(folder):
-    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*"))
 
 
 def archive():

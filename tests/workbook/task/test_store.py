@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import safetensors.torch
 import torch
+import tqdm.auto
 
 from kdlab import data, evaluation, models, training
 from workbook.task import store
@@ -303,3 +304,18 @@ def test_memory_is_known_without_linux_files(monkeypatch, tmp_path):
 
 def test_memory_of_this_machine_is_a_number_that_can_be():
     assert 1e8 < store.memory() < 1e14
+
+
+@pytest.mark.parametrize("said, quiet", [("", False), ("1", True)])
+def test_the_bar_keeps_quiet_where_tqdm_is_told_to(monkeypatch, said, quiet):
+    made = []
+
+    class Bar(tqdm.auto.tqdm):
+        def __init__(self, *arguments, **options):
+            made.append(options)
+            super().__init__(*arguments, **options)
+
+    monkeypatch.setattr(tqdm.auto, "tqdm", Bar)
+    monkeypatch.setenv("TQDM_DISABLE", said)
+    assert list(store.on_all_cores(3, lambda i: 2 * i, "doubling")) == [0, 2, 4]
+    assert [(bar["total"], bar["desc"], bar["disable"]) for bar in made] == [(3, "doubling", quiet)]
