@@ -23,8 +23,8 @@ from kdlab.evaluation import evaluate, paired_difference
 from kdlab.training import Knobs, distil, finish
 from workbook import task
 from workbook.task import handover, teachers
+from workbook.task.foreign import IMAGENET
 
-IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 WAYS = {"alone": 0.0, "both": 0.5, "teacher": 1.0}  # alpha, at T = 4
 SEES, EPOCHS, BATCH, STUDENT = 10_000, 15, 128, "resnet8"
 

@@ -174,6 +174,7 @@ def export(
     metadata = {name: json.dumps(value) for name, value in facts.items()}
     metadata["producer"] = f"kdlab {__version__}, torch {torch.__version__}"
     found, missing = [], {}
+    images, before = dataset.normalize(dataset.test.images), judge(logits, dataset.test.labels, dataset.classes)
     for name, (runtime, batches) in {
         "student.onnx": ("onnxruntime", BATCHES),
         "student-int8.onnx": ("onnxruntime int8", BATCHES),
@@ -183,7 +184,8 @@ def export(
             missing[name] = reason
             continue
         try:
-            found.append(_tried(name, runtime, batches, folder, student, dataset, logits, tolerated, metadata))
+            found.append(_tried(
+                name, runtime, batches, folder, student, dataset, images, logits, before.accuracy, tolerated, metadata))
         except runtimes.Unavailable as error:
             missing[name] = str(error)
     if "student.onnx" in missing:
@@ -195,10 +197,9 @@ def export(
 
 
 def _tried(
-    name: str, runtime: str, batches: tuple, folder: Path, student: nn.Module, dataset: Dataset, logits: Tensor,
-    tolerated: float, metadata: dict[str, str],
+    name: str, runtime: str, batches: tuple, folder: Path, student: nn.Module, dataset: Dataset, images: Tensor,
+    logits: Tensor, before: float, tolerated: float, metadata: dict[str, str],
 ) -> Export:
-    images, labels = dataset.normalize(dataset.test.images), dataset.test.labels
     chain, suffix = runtimes.RUNTIMES[runtime], Path(name).suffix
     with tempfile.TemporaryDirectory(dir=folder, prefix=".making-") as place:
         file = Path(place) / f"model{suffix}"
@@ -216,13 +217,13 @@ def _tried(
             said = (str(error).strip() or "no word").splitlines()[0]
             raise runtimes.Unavailable(f"it does not take this student: {type(error).__name__}: {said}") from error
         gap = max((got - wanted).abs().max().item() for got, wanted in proofs)
-        judged, before = judge(answers, labels, dataset.classes), judge(logits, labels, dataset.classes)
+        judged = judge(answers, dataset.test.labels, dataset.classes)
         same = (answers.argmax(1) == logits.argmax(1)).double().mean().item()
         if name == "student.onnx" and not gap <= 1e-3 * max(1.0, logits.abs().max().item()):
             raise ValueError(f"{name} must answer as torch does, its logits differ by {gap:.2g}; nothing was written")
-        lost, why = before.accuracy - judged.accuracy, ""
+        lost, why = before - judged.accuracy, ""
         if lost > tolerated + 1e-9:
-            why = (f"it is right on {judged.accuracy:.1%} of the test pictures, the student on {before.accuracy:.1%}; "
+            why = (f"it is right on {judged.accuracy:.1%} of the test pictures, the student on {before:.1%}; "
                    f"{100 * lost:.1f} points are lost, {100 * tolerated:g} are tolerated")
         name = kept(name) if why else name
         shutil.move(file, folder / name)

@@ -20,6 +20,8 @@ from urllib.request import Request, urlopen
 import torch
 from torch import Tensor
 
+from workbook.task.store import progress
+
 # torchvision's sets of pictures with one label each; photographs still show their class in the mirror.
 PHOTOGRAPHS = """Caltech101 Caltech256 CIFAR10 CIFAR100 Country211 DTD EuroSAT FGVCAircraft Flowers102 Food101
     Imagenette ImageNet OxfordIIITPet Places365 StanfordCars STL10 SUN397""".split()
@@ -98,16 +100,13 @@ def _fetching(kind: str) -> Iterator[None]:
 
 
 def _download(url: str, path: Path, md5: str | None) -> None:
-    from tqdm.auto import tqdm
-
     digest, received, start = hashlib.md5(usedforsecurity=False), 0, time.monotonic()
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         request = Request(url, headers={"User-Agent": "kdlab"})  # some servers refuse Python's own
         with tempfile.TemporaryDirectory(dir=path.parent) as scratch, urlopen(request, timeout=TIMEOUT) as response:
             partial = Path(scratch) / path.name
-            quiet = bool(os.environ.get("TQDM_DISABLE"))  # tqdm's own variable, which its notebook bar does not read
-            bar = tqdm(total=response.length, unit="B", unit_scale=True, desc=path.name, disable=quiet)
+            bar = progress(total=response.length, unit="B", unit_scale=True, desc=path.name)
             with bar, partial.open("wb") as file:
                 while chunk := response.read1(1 << 16):  # what has come so far; read would wait for all of it
                     file.write(chunk)

@@ -102,16 +102,20 @@ def on_all_cores(n: int, call: Callable[[int], T], what: str, workers: int | Non
 
     With workers=0 the calls are made in this thread.
     """
-    from tqdm.auto import tqdm
-
     workers = devices.cores() if workers is None else workers
-    quiet = bool(os.environ.get("TQDM_DISABLE"))  # tqdm's own variable, which its notebook bar does not read
-    with ThreadPoolExecutor(workers or 1) as pool, tqdm(total=n, desc=what, delay=3, leave=False, disable=quiet) as bar:
+    with ThreadPoolExecutor(workers or 1) as pool, progress(total=n, desc=what, delay=3, leave=False) as bar:
         many = 64 * max(1, workers)  # so many results are held at most
         for start in range(0, n, many):
             for found in (pool.map if workers else map)(call, range(start, min(n, start + many))):
                 yield found
                 bar.update()
+
+
+def progress(**options):
+    """tqdm's bar with these options, quiet where TQDM_DISABLE says so: its notebook bar does not read that itself."""
+    from tqdm.auto import tqdm
+
+    return tqdm(disable=bool(os.environ.get("TQDM_DISABLE")), **options)
 
 
 def _checked(n: int, read: Callable[[int], Tensor], check: Callable[[], None]) -> Iterator[Tensor]:
