@@ -1,6 +1,7 @@
 """What the workbook costs before it teaches: importing kdlab, the doctor's report, and the whole lesson headless.
 
-Each runs in a fresh process, after torch has been imported there.
+Each runs in a fresh process, after torch has been imported there; the report also as `python -m workbook.doctor`, with
+torch's import, which is counted alone, too. From `make lab` to the first student is first_student.py's.
 
     python benchmarks/startup.py [--short]      --short leaves the lesson's run out
 """
@@ -30,18 +31,29 @@ def seconds(code: str) -> float:
     return float(run.stdout.split()[-1])
 
 
+def wall(*arguments: str) -> float:
+    """The seconds of a fresh Python with these arguments, from its start to its end."""
+    start = time.perf_counter()
+    subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True, check=True)
+    return time.perf_counter() - start
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--short", action="store_true")
     short = parser.parse_args().short
     seconds(CLOCK.format(ROOMS))  # from the disk into memory
-    imports, reports = [], []
+    imports, reports, torches, wholes = [], [], [], []
     for _ in range(3 if short else 9):
         imports.append(seconds(CLOCK.format(ROOMS)))
         reports.append(seconds(REPORT))
+        torches.append(wall("-c", "import torch"))
+        wholes.append(wall("-m", "workbook.doctor"))
     figures = {
         "importing kdlab's rooms after torch": figure(imports, "seconds, at most", 0.15),
-        "the doctor's report after that": figure(reports, "seconds, at most", 3),
+        "the doctor's report after that": figure(reports, "seconds, at most", 1.5),
+        "a process that imports torch alone": figure(torches, "seconds"),
+        "python -m workbook.doctor": figure(wholes, "seconds"),
     }
     if not short:
         start = time.perf_counter()

@@ -73,6 +73,30 @@ def test_a_torchvision_of_another_build_is_named_in_plain_words(tmp_path):
     assert "in one command and from one index" in flat and "could not run" in flat
 
 
+def test_operators_that_do_not_load_are_explained_by_torchvision_itself(tmp_path):
+    fake = tmp_path / "torchvision"
+    fake.mkdir()
+    (fake / "extension.py").write_text("def _has_ops():\n    return False\n")
+    (fake / "__init__.py").write_text('raise RuntimeError("compiled with different CUDA major versions")')
+    out, _ = in_a_process(PYTHONPATH=str(tmp_path)).communicate(timeout=120)
+    assert "do not fit together (RuntimeError: compiled with different CUDA" in " ".join(out.split())
+
+
+def test_a_report_imports_neither_torchvisions_models_nor_the_compiler_and_torchvision_works_after_it():
+    code = """if True:
+        import sys
+        from workbook import doctor
+        status = doctor.report()
+        slow = [name for name in ("torchvision", "torchvision.extension", "torch._dynamo") if name in sys.modules]
+        import torch, torchvision
+        boxes = torch.tensor([[0.0, 0, 2, 2], [0, 0, 2, 2.1], [5, 5, 6, 6]])
+        kept = torchvision.ops.nms(boxes, torch.tensor([0.9, 0.8, 0.7]), 0.5).tolist()
+        sys.exit(f"{status} {slow} {kept}" if (status, slow, kept) != (0, [], [0, 2]) else 0)"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, encoding="utf-8",
+                          env=os.environ | {"PYTHONIOENCODING": "utf-8"})
+    assert done.returncode == 0, done.stderr
+
+
 def test_versions_that_do_not_pair_are_named_though_they_import(disguise, capsys):
     disguise(torch="2.13.0+cpu")
     status, text = report(capsys)
