@@ -38,7 +38,7 @@ help:     ## list these commands
 	@sed -n 's/^\([a-z0-9-]*\): .*## /make \1	/p' Makefile
 
 lab: .venv/installed     ## install into .venv if need be, and open JupyterLab on the lesson
-	$(VENV)/python -m jupyterlab --ServerApp.root_dir=. notebooks/00_start_here.ipynb $(ARGS)
+	$(VENV)/python -m jupyterlab --ServerApp.root_dir=. --ServerApp.jpserver_extensions=workbook.early=True notebooks/00_start_here.ipynb $(ARGS)
 
 run: .venv/installed     ## run the whole workbook without a browser; pages and executed copies in build/
 	$(VENV)/python -m workbook.run $(ARGS)
