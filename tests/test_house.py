@@ -8,34 +8,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from bare import BLOCKER
 
 ROOT = Path(__file__).parents[1]
 
-# Runs in a process of its own. What torch, torchvision and numpy require themselves is there wherever they are.
-WITHOUT_OTHERS = """
-import re, sys
-from importlib import import_module, metadata
-from importlib.abc import MetaPathFinder
+IMPORT = """
+from importlib import import_module
 
-wanted, allowed = ["torch", "torchvision", "numpy"], {"kdlab"}
-while wanted:
-    name = re.split(r"[^\\w.-]", wanted.pop())[0]
-    try:
-        distribution = metadata.distribution(name)
-    except metadata.PackageNotFoundError:
-        continue
-    tops = {file.parts[0].removesuffix(".py") for file in distribution.files if file.suffix == ".py"}
-    if not tops <= allowed:
-        allowed |= tops
-        wanted += [text for text in distribution.requires or [] if "extra ==" not in text]
-
-class Blocker(MetaPathFinder):
-    def find_spec(self, name, path=None, target=None):
-        top = name.partition(".")[0]
-        if top not in allowed and top not in sys.stdlib_module_names:
-            raise ModuleNotFoundError(f"{name} is blocked here", name=top)
-
-sys.meta_path.insert(0, Blocker())
+allowed.discard("workbook")  # which kdlab knows nothing of
 for room in sys.argv[1:]:
     import_module(room)
 """
@@ -46,7 +26,7 @@ def lines(path):
 
 
 def imported(*rooms):
-    command = [sys.executable, "-c", WITHOUT_OTHERS, *rooms]
+    command = [sys.executable, "-c", BLOCKER + IMPORT, *rooms]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
 
 

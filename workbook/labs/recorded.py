@@ -1,4 +1,4 @@
-"""Latencies that were measured on other machines, out of the records in results/."""
+"""Latencies that were measured on other machines, out of the records that `python -m workbook.record` has made."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ def latencies(
     Args:
         folder: where KIND-*.json lie; it may hold none, or not be there.
         models: a model's name in the records → its name here.
-        variant: the setting, such as "eager".
+        variant: the setting, such as "eager"; on an accelerator "eager+copy" has the way of the pictures in it.
         kind: "gpu" or "cpu", how the records' names begin.
 
     Returns:
@@ -24,7 +24,7 @@ def latencies(
     for path in sorted(Path(folder).glob(f"{kind}-*.json")):
         try:
             record = json.loads(path.read_text(encoding="utf-8"))
-            origin, measured = record["provenance"], record.get("latency_ms", {})
+            origin, measured = record["provenance"], record.get("latency", {}).get("ms", {})
             machine = origin.get("device") or origin["machine"]
             times = {
                 here: {int(batch): float(ms) for batch, ms in measured[name][variant].items()}

@@ -29,15 +29,19 @@ class Latency(Panel):
         shape: (channels, height, width) of one image.
         runtimes: name → what makes a call from model, example and calibration; see `kdlab.latency.sweep`.
         batches: images per call to choose from, each >= 1.
+        recorded: machine → model → batch → milliseconds for the whole batch, measured elsewhere: thin lines among
+            the curves, for each model that has been measured here.
         min_seconds: how long each choice is timed at least.
     """
 
     def __init__(
         self, models: Mapping[str, nn.Module], shape: tuple[int, int, int], *, runtimes: Mapping[str, Callable],
         batches: Sequence[int] = (1, 4, 16, 64, 256), min_seconds: float = 0.2,
+        recorded: Mapping[str, Mapping[str, Mapping[int, float]]] | None = None,
     ):
         self._models, self._shape, self._runtimes, self._seconds = models, shape, runtimes, min_seconds
         self.rows: list[Row] = []
+        self._recorded = recorded or {}
         cores = devices.cores()
         options = {
             "model": ("model", list(models)),
@@ -66,7 +70,7 @@ class Latency(Panel):
             self.rows.extend(row for row in found if row.timing)
             told = "<br>".join(html.escape(_in_words(row)) for row in found)
             self.said.value = f'<div role="status">{told}</div>'
-            self.show(_bars_and_curves(self.rows))
+            self.show(_bars_and_curves(self.rows, self._recorded))
             self.message.value = ""
         except Exception as error:
             self.fail(error)
@@ -87,7 +91,7 @@ def _in_words(row: Row) -> str:
 
 
 @plots.styled
-def _bars_and_curves(rows: Sequence[Row]) -> Figure:
+def _bars_and_curves(rows: Sequence[Row], recorded: Mapping[str, Mapping[str, Mapping[int, float]]]) -> Figure:
     """A bar with p5 to p95 for each of the newest rows, over milliseconds per image against batch for all of them."""
     kinds = list(dict.fromkeys(map(_setting, rows)))
     last = rows[-NEWEST:]
@@ -109,10 +113,17 @@ def _bars_and_curves(rows: Sequence[Row]) -> Figure:
         curve = sorted({row.batch: row.milliseconds / row.batch for row in rows if _setting(row) == name}.items())
         style = dict(color=plots.COLORS[kind % 7], marker=plots.MARKERS[kind % 7], linestyle=plots.LINES[kind % 4])
         bottom.plot(*zip(*curve), label=name, markersize=8, **style)
+    elsewhere = [(machine, model, ms) for machine, models in recorded.items() for model, ms in models.items()
+                 if any(row.model == model for row in rows)]
+    for i, (machine, model, ms) in enumerate(elsewhere):
+        curve = [(batch, ms[batch] / batch) for batch in sorted(ms)]
+        style = dict(color="0.45", linewidth=1.2, linestyle=plots.LINES[i % 4], marker=".")
+        bottom.plot(*zip(*curve), label=f"{model}, {machine}", **style)
     bottom.set(title="Where curves cross, the choice changes", xlabel="batch size", ylabel="milliseconds per image")
     bottom.set_yscale("log")
     bottom.set_xscale("log", base=2)
-    bottom.set_xticks(ticks := sorted({row.batch for row in rows}), [str(tick) for tick in ticks])
+    ticks = sorted({row.batch for row in rows}.union(*(ms for _, _, ms in elsewhere)))
+    bottom.set_xticks(ticks, [str(tick) for tick in ticks])
     for ax, axis in ((top, top.xaxis), (bottom, bottom.yaxis)):  # 1, 2, 5 in each decade, 1 alone where there are many
         low, high = axis.get_view_interval()
         plots.plain_ticks(axis, subs=(1, 2, 5) if high < 500 * low else (1,))

@@ -15,7 +15,7 @@ def write(folder, name, machine, **latency):
 
 
 def measured(*batches):
-    return {"latency_ms": {name: {"eager": {str(n): n / 2 for n in batches}} for name in (*PAIR, "resnet50")}}
+    return {"latency": {"ms": {name: {"eager": {str(n): n / 2 for n in batches}} for name in (*PAIR, "resnet50")}}}
 
 
 def test_no_record_and_no_folder_are_no_latencies(tmp_path):
@@ -33,18 +33,18 @@ def test_a_record_gives_batches_and_milliseconds_under_the_names_used_here(tmp_p
 def test_several_records_keep_their_names_apart_and_one_that_was_stopped_early_is_left_out(tmp_path):
     for name, machine in (("a", "GPU A"), ("b", "GPU B"), ("c", "GPU A")):
         write(tmp_path, f"gpu-{name}.json", machine, **measured(1))
-    write(tmp_path, "gpu-d.json", "GPU D", launch_overhead_us=5)
+    write(tmp_path, "gpu-d.json", "GPU D", launch={"alone_us": 5})
     assert list(latencies(tmp_path, PAIR)) == ["GPU A: recorded", "GPU B: recorded", "GPU A: recorded (gpu-c)"]
 
 
 def test_a_record_with_one_of_the_two_networks_gives_that_one(tmp_path):
     found = measured(4)
-    del found["latency_ms"]["tutorial-teacher"]
+    del found["latency"]["ms"]["tutorial-teacher"]
     write(tmp_path, "gpu-a.json", "GPU A", **found)
     assert latencies(tmp_path, PAIR) == {"GPU A: recorded": {"student": {4: 2.0}}}
 
 
-NO_LATENCIES = '{"provenance": {"machine": "x"}, "latency_ms": 3}'
+NO_LATENCIES = '{"provenance": {"machine": "x"}, "latency": 3}'
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"provenance": {}}', NO_LATENCIES])

@@ -10,6 +10,7 @@ from torch import nn
 from kdlab import models
 from workbook.labs import roofline
 from workbook.labs.roofline import Peaks, traffic
+from workbook.plots.roofline import draw
 
 
 def test_a_linear_layer_moves_its_weights_once_and_its_images_and_answers_once_each():
@@ -59,7 +60,7 @@ def test_this_machine_has_peaks_above_zero_and_threads_are_put_back():
 
 def test_the_figure_shows_every_point_under_its_name_and_the_roof():
     groups = {"batch 1": [(0.5, 2.0, "a"), (4.0, 9.0, "b")], "batch 64": [(20.0, 60.0, "c")]}
-    (ax,) = roofline.draw(Peaks(80.0, 10.0, 40.0), groups, title="t").axes
+    (ax,) = draw(Peaks(80.0, 10.0, 40.0), groups, title="t").axes
     cache, memory, *points = ax.lines
     assert [line.get_label() for line in points] == list(groups)
     assert [line.get_xydata().tolist() for line in points] == [[[0.5, 2.0], [4.0, 9.0]], [[20.0, 60.0]]]
@@ -73,7 +74,7 @@ def test_the_figure_shows_every_point_under_its_name_and_the_roof():
 def test_the_figures_names_cover_neither_each_other_nor_a_roof():
     near = [(1.0, 10.0, "on the slope"), (1.3, 9.0, "beside it")]
     groups = {"batch 1": near, "batch 64": [(20.0, 70.0, "near the top")]}
-    figure = roofline.draw(Peaks(80.0, 10.0, 40.0), groups, title="t")
+    figure = draw(Peaks(80.0, 10.0, 40.0), groups, title="t")
     figure.draw_without_rendering()
     (ax,) = figure.axes
     _, *names = [Text.get_window_extent(text) for text in ax.texts]  # without a line to the point
