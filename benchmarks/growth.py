@@ -1,12 +1,15 @@
-"""How cost grows: with the images, the classes and the batch; seconds beside memory.
+"""How cost grows: with the images, the classes, the batch, the students and the teacher; seconds beside memory.
 
 Each point runs in a fresh process: a teacher's bank is filled, written and read again, then a student is distilled
-for some steps. The students of the alpha-temperature map have a benchmark of their own, many_students.py.
+for some steps. With more students, they learn at once from the first 50 digits, all of them in each step (against one
+by one: many_students.py).
 
     python benchmarks/growth.py [--short]
+    python -m workbook.plots.growth             draws the newest record: .github/growth.svg
 
 Memory is how far the process's peak rises above what it was after the imports: the images are part of it.
 Teacher cnn-16-32-64, student cnn-8-16-16, 3x32x32, random pixels (cost does not depend on what they show), one thread.
+A teacher of another size is cnn-W-2W-4W. Students at once are mlp-32.
 """
 
 import argparse
@@ -16,30 +19,47 @@ import subprocess
 import sys
 import tempfile
 import time
+from itertools import islice
 from pathlib import Path
 
 import torch
+import torch._dynamo  # the first step of an optimizer imports it: 100 MB that are not the training's
 from provenance import write
 from turns import figure, show
 
 from kdlab import bank, data, models
 from kdlab.training import Knobs, distil
+from workbook.labs import many
 
-BASE = {"images": 2000, "classes": 10, "batch": 64}
-AXES = {"images": (1000, 4000, 16_000), "classes": (10, 100, 1000), "batch": (1, 16, 256)}
-STEPS = 40
+BASE = {"images": 2000, "classes": 10, "batch": 64, "teacher": 16}
+AXES = {
+    "images": (1000, 4000, 16_000),
+    "classes": (10, 100, 1000),
+    "batch": (1, 16, 256),
+    "students": (1, 5, 25, 125),
+    "teacher": (8, 16, 32, 64),
+}
+STEPS, BEFORE = 40, 5  # those that are timed, and those before them
+COLUMNS = {  # of a row: title, factor, format
+    "fill_seconds": ("fill s", 1, "9.2f"),
+    "save_and_load_seconds": ("save+load s", 1, "13.3f"),
+    "bank_bytes": ("bank MB", 1e-6, "9.2f"),
+    "seconds_per_step": ("ms a step", 1e3, "11.2f"),
+    "megabytes": ("MB", 1, "9.0f"),
+}
 
 
-def point(images: int, classes: int, batch: int) -> dict:
-    """Seconds and bytes at one point."""
-    imported = _peak()
-    torch.set_num_threads(1)
+def point(images: int, classes: int, batch: int, teacher: int) -> dict:
+    """Seconds and bytes at one point; the teacher's size is its first layer's channels."""
     draw = torch.Generator().manual_seed(0)
+    network = f"cnn-{teacher}-{2 * teacher}-{4 * teacher}"
+    teacher, student = (models.build(name, (3, 32, 32), classes) for name in (network, "cnn-8-16-16"))
+    work = models.cost(teacher, (3, 32, 32)).multiply_adds
+    before = _peak()
     pixels = torch.randint(0, 256, (images + 10, 3, 32, 32), dtype=torch.uint8, generator=draw)
     labels = torch.randint(0, classes, (images + 10,), generator=draw)
     train, test = data.Split(pixels[:images], labels[:images]), data.Split(pixels[images:], labels[images:])
     dataset = data.Dataset("random", train, test, tuple(map(str, range(classes))))
-    teacher, student = (models.build(name, dataset.shape, classes) for name in ("cnn-16-32-64", "cnn-8-16-16"))
     marks = [time.perf_counter()]
     answers = bank.fill(teacher, dataset)
     marks.append(time.perf_counter())
@@ -48,23 +68,56 @@ def point(images: int, classes: int, batch: int) -> dict:
         size = path.stat().st_size
         answers = bank.read(path, dataset)
     marks.append(time.perf_counter())
-    run = distil(student, dataset, Knobs(), teacher=answers, steps=STEPS + 5, batch_size=batch)
-    for _ in range(5):
-        next(run)
-    marks.append(time.perf_counter())
-    for _ in range(STEPS):
-        next(run)
-    marks.append(time.perf_counter())
-    fill, keep, _, steps = (b - a for a, b in zip(marks, marks[1:]))
+    run = distil(student, dataset, Knobs(), teacher=answers, steps=STEPS + BEFORE, batch_size=batch)
     return {
-        "fill_seconds": fill, "save_and_load_seconds": keep, "bank_bytes": size, "seconds_per_step": steps / STEPS,
-        "megabytes": _peak() - imported,
+        "teacher": network,
+        "teacher_multiply_adds": work,
+        "fill_seconds": marks[1] - marks[0],
+        "save_and_load_seconds": marks[2] - marks[1],
+        "bank_bytes": size,
+        "seconds_per_step": _a_step(run),
+        "megabytes": _peak() - before,
     }
+
+
+def students(count: int) -> dict:
+    """Seconds for a step of all, and bytes, where so many students learn at once."""
+    digits = data.load("digits", seed=0)
+    logits = torch.randn(len(digits.train), len(digits.classes), generator=torch.Generator().manual_seed(0))
+    answers, few = bank.make(logits, digits, producer="random"), digits.only(torch.arange(50))
+    before = _peak()
+    several = [models.build("mlp-32", digits.shape, len(digits.classes), seed=i) for i in range(count)]
+    run = many.distil(several, few, [Knobs()] * count, teacher=answers, steps=STEPS + BEFORE, way="at once")
+    return {"seconds_per_step": _a_step(run), "megabytes": _peak() - before}
+
+
+def _a_step(run) -> float:
+    """Seconds, the mean of STEPS; those before them find what they need in memory."""
+    for _ in islice(run, BEFORE):
+        pass
+    start = time.perf_counter()
+    for _ in islice(run, STEPS):
+        pass
+    return (time.perf_counter() - start) / STEPS
 
 
 def _peak() -> float:
     """Of this process's memory so far, in MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
+
+
+def ratios(rows: list[dict]) -> dict[str, dict]:
+    """How many times as much the last value of each axis costs as its first, round by round."""
+    figures = {}
+    for axis, values in AXES.items():
+        ends = values[0], values[-1]
+        few, more = ([row for row in rows if (row["axis"], row["value"]) == (axis, value)] for value in ends)
+        for name in ("fill_seconds", "seconds_per_step", "megabytes"):
+            if name in few[0]:
+                what = "width of the teacher" if axis == "teacher" else axis
+                what = f"{values[-1] // values[0]} times the {what}: {name.replace('_', ' ')}"
+                figures[what] = figure([b[name] / a[name] for a, b in zip(few, more)], "times")
+    return figures
 
 
 def main() -> None:
@@ -73,33 +126,25 @@ def main() -> None:
     parser.add_argument("--point", help=argparse.SUPPRESS)  # what the fresh processes are given
     given = parser.parse_args()
     if given.point:
-        print(json.dumps(point(**json.loads(given.point))))
+        torch.set_num_threads(1)
+        asked = json.loads(given.point)
+        print(json.dumps(students(asked["students"]) if "students" in asked else point(**asked)))
         return
     rows = []
-    print(f"{'':15}{'fill s':>9}{'save+load s':>13}{'bank MB':>9}{'ms a step':>11}{'MB':>9}")
+    print(f"{'':15}" + "".join(f"{title:>{int(form.split('.')[0])}}" for title, _, form in COLUMNS.values()))
     for _ in range(1 if given.short else 3):
         for axis, values in AXES.items():
             for value in values:
-                asked = json.dumps(BASE | {axis: value})
+                asked = json.dumps({axis: value} if axis == "students" else BASE | {axis: value})
                 run = subprocess.run(
                     [sys.executable, __file__, "--point", asked], capture_output=True, text=True, check=True
                 )
                 rows.append({"axis": axis, "value": value} | json.loads(run.stdout.splitlines()[-1]))
-                row = rows[-1]
-                print(
-                    f"{axis:8}{value:7,}{row['fill_seconds']:9.2f}{row['save_and_load_seconds']:13.3f}"
-                    f"{row['bank_bytes'] / 1e6:9.2f}{1e3 * row['seconds_per_step']:11.2f}{row['megabytes']:9.0f}",
-                    flush=True,
-                )
-    figures = {}
-    for axis, values in AXES.items():
-        few, many = (
-            [row for row in rows if (row["axis"], row["value"]) == (axis, value)] for value in (values[0], values[-1])
-        )
-        for name in ("fill_seconds", "seconds_per_step", "megabytes"):
-            what = f"{values[-1] // values[0]} times the {axis}: {name.replace('_', ' ')}"
-            figures[what] = figure([b[name] / a[name] for a, b in zip(few, many)], "times")
-    show(figures)
+                cells = ((rows[-1].get(name), factor, form) for name, (_, factor, form) in COLUMNS.items())
+                print(f"{axis:8}{value:7,}" + "".join(
+                    f"{'':{form.split('.')[0]}}" if found is None else f"{factor * found:{form}}"
+                    for found, factor, form in cells), flush=True)
+    show(figures := ratios(rows))
     print(write("growth", {"base": BASE, "steps": STEPS, "figures": figures, "rows": rows}))
 
 
