@@ -1,9 +1,8 @@
 """A process that has torch, torchvision and numpy alone, with what they require themselves, wherever they are."""
 
-BLOCKER = """
+ALONE = """
 import re, sys
 from importlib import metadata
-from importlib.abc import MetaPathFinder
 
 wanted, allowed = ["torch", "torchvision", "numpy"], {"kdlab", "workbook"}
 while wanted:
@@ -17,12 +16,17 @@ while wanted:
         allowed |= tops
         wanted += [text for text in distribution.requires or [] if "extra ==" not in text]
 
-class Blocker(MetaPathFinder):
+class Hiding:
+    def __init__(self, finder):
+        self.finder = finder
+
+    def __getattr__(self, name):
+        return getattr(self.finder, name)
+
     def find_spec(self, name, path=None, target=None):
         top = name.partition(".")[0]
         standard = top in sys.stdlib_module_names or top.startswith("_sysconfigdata")
-        if top not in allowed and not standard:
-            raise ModuleNotFoundError(f"{name} is blocked here", name=top)
+        return self.finder.find_spec(name, path, target) if standard or top in allowed else None
 
-sys.meta_path.insert(0, Blocker())
+sys.meta_path[:] = map(Hiding, sys.meta_path)
 """

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from bare import BLOCKER
+from bare import ALONE
 
 from workbook.record import __main__ as command
 from workbook.record import sheet
@@ -145,7 +145,7 @@ def bare(folder, *options):
     """The command in a process that has only three packages, from a copy of the repository's two."""
     for package in ("kdlab", "workbook"):
         shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
-    command = [sys.executable, "-P", "-c", BLOCKER + RUN, *map(str, options)]
+    command = [sys.executable, "-P", "-c", ALONE + RUN, *map(str, options)]
     pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     return subprocess.Popen(command, cwd=folder, env=os.environ | {"PYTHONPATH": str(folder)}, **pipes)
 
