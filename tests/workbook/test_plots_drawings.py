@@ -49,6 +49,7 @@ def test_the_committed_files_are_these_drawings(tmp_path):
         (tmp_path / folder).mkdir(parents=True)
     made = drawings.write(tmp_path)
     there = {*(ROOT / "notebooks/drawings").glob("*.svg"), *(ROOT / ".github").glob("*.svg")}
+    there -= {ROOT / ".github" / f"{name}.svg" for name in ("growth", "machines")}  # drawn from records, tested there
     assert {ROOT / file.relative_to(tmp_path) for file in made} == there
     for file in made:
         committed = (ROOT / file.relative_to(tmp_path)).read_text()

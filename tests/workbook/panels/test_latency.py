@@ -49,6 +49,18 @@ def test_it_measures_once_and_then_at_each_press(stopwatch, figures):
     assert "small, cpu, 1 thread, eager, batch 8: 8 ms (p5 4.4, p95 22.4)" in panel.said.value
 
 
+def test_records_of_other_machines_are_drawn_for_the_models_that_were_measured(stopwatch, figures):
+    recorded = {"A: recorded": {"small": {1: 4.0, 64: 64.0}, "big": {1: 9.0}}, "B: recorded": {"other": {1: 1.0}}}
+    panel = opened(models=("big", "small"), recorded=recorded)
+    assert [line.get_label() for line in figures[-1].axes[1].lines] == ["big, cpu, 1 thread, eager", "big, A: recorded"]
+    panel.controls["model"].value = "small"
+    panel.buttons["measure"].click()
+    curves = {line.get_label(): line.get_xydata().tolist() for line in figures[-1].axes[1].lines}
+    assert curves["small, A: recorded"] == [[1, 4], [64, 1]] and len(curves) == 4
+    ticks = [tick.get_text() for tick in figures[-1].axes[1].get_xticklabels()]
+    assert {"1", "64"} <= set(ticks)
+
+
 def test_what_cannot_run_says_why_and_the_panel_stays_usable(stopwatch):
     panel = opened(BOTH)
     before = panel.picture.value

@@ -1,9 +1,12 @@
 """The loop for CUDA graphs takes the steps of kdlab's loop: the same bits, where nothing is recorded."""
 
+import contextlib
+import copy
 import functools
 
 import pytest
 import torch
+from torch import nn
 
 from kdlab import bank, data, losses, models, training
 from kdlab.training import Knobs
@@ -51,3 +54,50 @@ def test_a_loss_that_is_not_finite_is_an_error(few):
     student = models.build("article-student", few.shape, 10, seed=0)
     with pytest.raises(FloatingPointError, match="after 30 steps"):
         replay.distil(student, few, lambda step: Knobs(lr=1e9), steps=30, batch_size=64, optimizer=torch.optim.SGD)
+
+
+class Graph:
+    """Stands for torch.cuda's: what is computed while it is recorded is done again by `replay`."""
+
+    step = None
+
+    def replay(self):
+        Graph.step()
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_recording_leaves_no_trace_and_a_replay_is_the_first_step(few, monkeypatch, optimizer):
+    """Without a GPU: the three trial steps, and the recorded one, must be undone before the first replay."""
+    state = torch.arange(3)
+    put = []
+    fakes = dict(stream=lambda stream: contextlib.nullcontext(), CUDAGraph=Graph,
+                 graph=lambda graph: contextlib.nullcontext(), get_rng_state=lambda: state, set_rng_state=put.append,
+                 current_stream=lambda: type("S", (), {"wait_stream": staticmethod(lambda other: None)}))
+    for name, fake in fakes.items():
+        monkeypatch.setattr(torch.cuda, name, fake)
+    monkeypatch.setattr(torch.cuda, "Stream", lambda: fakes["current_stream"]())
+    model = nn.Sequential(nn.Flatten(), nn.Linear(3072, 4), nn.BatchNorm1d(4), nn.Linear(4, 10))
+    twin = copy.deepcopy(model)
+    images = few.normalize(few.train.images[:32])
+
+    def steps(network):
+        made = OPTIMIZERS[optimizer](network.parameters(), lr=1e-2)
+
+        def step():
+            made.zero_grad(set_to_none=True)
+            torch.nn.functional.cross_entropy(network(images), few.train.labels[:32]).backward()
+            made.step()
+
+        return step, made
+
+    step, made = steps(model)
+    Graph.step = staticmethod(step)
+    play = replay._recorded(step, [model], made)
+    assert all(torch.equal(a, b) for a, b in zip(model.state_dict().values(), twin.state_dict().values()))
+    assert put == [state]
+    plain, _ = steps(twin)
+    for _ in range(3):
+        play()
+        plain()
+    for mine, theirs in zip(model.state_dict().values(), twin.state_dict().values()):
+        assert torch.equal(mine, theirs)
