@@ -30,7 +30,7 @@ SIZE = 11  # points of the small texts: README shows the picture at its own widt
 
 @styled
 def curves(rows: Sequence[Mapping], columns: Mapping[str, tuple[str, str]] = COLUMNS) -> Figure:
-    """Time above and memory below, a column for each axis, both on logarithmic scales that the columns share.
+    """Time above, on a logarithmic scale, and memory below, from zero on; a column for each axis, and scales for all.
 
     A marker is the median of the rounds, a thin bar goes from the lowest to the highest.
 
@@ -45,7 +45,7 @@ def curves(rows: Sequence[Mapping], columns: Mapping[str, tuple[str, str]] = COL
         mine = [row for row in rows if row["axis"] == axis]
         for i, (name, text) in enumerate(TIMES.items()):
             _curve(time, mine, name, 1000, i, text)
-        _curve(memory, mine, "megabytes", 1, 2, "memory beyond the imports, at its peak")
+        _curve(memory, mine, "megabytes", 1, 2, "memory at its peak, beyond the imports")
         time.set_title(title, fontsize=12)
         memory.set_xlabel(label, fontsize=SIZE)
         memory.set_xscale("log")
@@ -53,11 +53,10 @@ def curves(rows: Sequence[Mapping], columns: Mapping[str, tuple[str, str]] = COL
         memory.xaxis.set_major_formatter(FuncFormatter(_plain))
         for ax in (time, memory):
             ax.margins(x=0.15)
-    for (first, *_), label, steps in zip(axes, ("milliseconds", "megabytes"), ((1,), (1, 2, 5))):
-        first.set_yscale("log")
-        first.set_ylabel(label)
-        plain_ticks(first.yaxis, subs=steps)
-        first.yaxis.set_major_formatter(FuncFormatter(_plain))
+    axes[0][0].set(yscale="log", ylabel="milliseconds")
+    plain_ticks(axes[0][0].yaxis, subs=(1,))
+    axes[0][0].yaxis.set_major_formatter(FuncFormatter(_plain))
+    axes[1][0].set(ylim=(0, None), ylabel="megabytes")
     for ax in axes.flat:
         ax.minorticks_off()
         ax.tick_params(labelsize=SIZE)
