@@ -2,9 +2,8 @@
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from workbook.methods.base import each, on_features, rows, wide
+from workbook.methods.base import direction, each, on_features, rows, wide
 
 
 def attention(*, student_features: Tensor, teacher_features: Tensor) -> Tensor:
@@ -27,7 +26,7 @@ def attention(*, student_features: Tensor, teacher_features: Tensor) -> Tensor:
         raise ValueError(f"{said}, got {shape} of the student and {other} of the teacher")
     rows(student_features, teacher_features)  # checks that they are of the same images
     maps = (wide(x).pow(2).sum(1) for x in (student_features, teacher_features.detach()))  # (batch, height, width)
-    student, teacher = (F.normalize(x.flatten(1)) for x in maps)
+    student, teacher = (direction(x.flatten(1)) for x in maps)
     return torch.linalg.vector_norm(student - teacher, dim=1).mean()
 
 

@@ -86,6 +86,15 @@ def wide(x: Tensor) -> Tensor:
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
+def direction(x: Tensor, eps: float = 1e-12) -> Tensor:
+    """Rows (…, numbers) of length 1; one shorter than eps becomes zeros, and gets no gradient in place of 1 / eps.
+
+    Features of a layer that is dead for an image are such a row, and so is the difference of two equal images.
+    """
+    length = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+    return torch.where(length > eps, x / length.clamp_min(eps), torch.zeros_like(x))
+
+
 def heated(student_logits: Tensor, teacher_logits: Tensor, temperature: float = 1.0) -> tuple[Tensor, Tensor]:
     """Both divided by the temperature, at least float32, the teacher's cut off from gradients.
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from workbook.methods.base import each, on_features, rows, shapes
+from workbook.methods.base import direction, each, on_features, rows, shapes
 
 
 def contrastive(
@@ -27,7 +27,7 @@ def contrastive(
 
     Source: Tian, Krishnan, Isola 2020, arXiv:1910.10699, section 3.1: L_critic and its h.
     """
-    student, teacher = (F.normalize(x) for x in rows(student_features, teacher_features, least=2, cut=False))
+    student, teacher = (direction(x) for x in rows(student_features, teacher_features, least=2, cut=False))
     if student.shape != teacher.shape:
         raise ValueError(f"embeddings must have one shape, got {tuple(student.shape)} and {tuple(teacher.shape)}")
     score = student @ teacher.T / temperature - math.log((len(student) - 1) / images)  # (batch, batch), h's logit

@@ -3,9 +3,8 @@
 import functools
 
 from torch import Tensor
-from torch.nn import functional as F
 
-from workbook.methods.base import heated, on_logits
+from workbook.methods.base import direction, heated, on_logits
 
 
 def pearson_distance(u: Tensor, v: Tensor) -> Tensor:
@@ -13,7 +12,7 @@ def pearson_distance(u: Tensor, v: Tensor) -> Tensor:
 
     Scaling a row by a positive number or adding a number to it changes nothing. A row of equal numbers counts 1.
     """
-    u, v = (F.normalize(x - x.mean(1, keepdim=True), dim=1, eps=1e-8) for x in (u, v))
+    u, v = (direction(x - x.mean(1, keepdim=True), eps=1e-8) for x in (u, v))
     return 1 - (u * v).sum(1).mean()
 
 

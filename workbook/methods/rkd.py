@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from workbook.methods.base import each, on_features, rows
+from workbook.methods.base import direction, each, on_features, rows
 
 
 def distance(*, student_features: Tensor, teacher_features: Tensor) -> Tensor:
@@ -34,7 +34,7 @@ def angle(*, student_features: Tensor, teacher_features: Tensor) -> Tensor:
     """
 
     def cosines(x: Tensor) -> Tensor:
-        e = F.normalize(x[None] - x[:, None], dim=2)  # (batch, batch, numbers): from each image to each
+        e = direction(x[None] - x[:, None])  # (batch, batch, numbers): from each image to each
         return e @ e.mT  # (corner, one, other)
 
     return F.smooth_l1_loss(*map(cosines, rows(student_features, teacher_features, least=3)))

@@ -3,7 +3,7 @@
 from torch import Tensor
 from torch.nn import functional as F
 
-from workbook.methods.base import each, on_features, rows
+from workbook.methods.base import direction, each, on_features, rows
 
 
 def similarity(*, student_features: Tensor, teacher_features: Tensor) -> Tensor:
@@ -18,7 +18,7 @@ def similarity(*, student_features: Tensor, teacher_features: Tensor) -> Tensor:
 
     Source: Tung, Mori 2019, arXiv:1907.09682, section 3.1. The weight of 3000 is that of RepDistiller's runs.
     """
-    student, teacher = (F.normalize(q @ q.T) for q in rows(student_features, teacher_features))  # (batch, batch)
+    student, teacher = (direction(q @ q.T) for q in rows(student_features, teacher_features))  # (batch, batch)
     return F.mse_loss(student, teacher)
 
 
