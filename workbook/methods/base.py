@@ -19,10 +19,11 @@ def tap(model: nn.Module, *layers: str) -> nn.Module:
 
     Args:
         model: traceable by torch.fx, and its last step gives the logits.
-        layers: names of modules or of torchvision's graph nodes, at least one, such as "blocks.2" or "layer1.0.relu".
+        layers: names of modules or of torchvision's graph nodes, such as "blocks.2" or "layer1.0.relu": at least one,
+            in the network's order, in which pairs of a student's and a teacher's layers are made.
 
-    Returns a module: images → {"logits": (batch, classes), layer: its output, …}, in the order of `layers`.
-    ValueError: a name that is not there; the message holds those that are.
+    Returns a module: images → {"logits": (batch, classes), layer: its output, …}. ValueError: a name that is not there;
+    the message holds those that are.
     """
     from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
 
@@ -30,9 +31,14 @@ def tap(model: nn.Module, *layers: str) -> nn.Module:
     there = f"{type(model).__name__} has, before its logits: {', '.join(names)}"
     if not layers:
         raise ValueError(f"name a layer whose output is wanted; {there}")
+    ends = []
     for layer in layers:
-        if f"{last}.".startswith(f"{layer}.") or not any(f"{name}.".startswith(f"{layer}.") for name in names):
+        inside = [place for place, name in enumerate([*names, last]) if f"{name}.".startswith(f"{layer}.")]
+        if not inside or inside[-1] == len(names):
             raise ValueError(f"there is no layer {layer!r}; {there}")
+        ends.append(inside[-1])
+    if ends != sorted(set(ends)):
+        raise ValueError(f"name each layer once, in the network's order, got {', '.join(layers)}; {there}")
     return create_feature_extractor(model, {last: "logits"} | {layer: layer for layer in layers})
 
 
