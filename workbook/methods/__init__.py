@@ -18,7 +18,7 @@
                         TAKD, teacher assistants        teacher_assistant Mirzadeh et al. 2020
 
 In every method's step `loss = alpha · soft + (1 − alpha) · cross-entropy`, with the knobs' alpha. What learns from
-features wants both models tapped:
+features wants both models tapped, and at alpha = 1 leaves the layers behind those features as they were:
 
     distil(tap(student, "blocks.2"), dataset, teacher=tap(teacher, "blocks.8"), method=rkd.method, steps=300)
 """
