@@ -10,10 +10,12 @@ from torch import nn
 
 import workbook.methods
 from kdlab import bank, data, devices, evaluate, models
-from kdlab.training import Knobs, distil, finish, save_state
+from kdlab.training import Batch, Knobs, distil, finish, save_state
 from workbook.methods import FROM_FEATURES, FROM_LOGITS, WITH_PARAMETERS, tap
 from workbook.methods.base import shapes
 from workbook.methods.per_sample import PerSample
+from workbook.methods.reviewkd import Review
+from workbook.methods.similarity_preserving import similarity
 
 FOLDER = Path(workbook.methods.__file__).parent
 SHAPE = (3, 32, 32)
@@ -152,6 +154,33 @@ def test_what_a_method_does_not_get_is_said_in_a_sentence(glyphs, wise):
         made("ReviewKD", tap(pupil(), "8"), tap(wise, "8"))
 
 
+@pytest.mark.parametrize("enabled", [False, True])
+def test_autocast_does_not_reach_into_a_loss(enabled):
+    features, targets = ({"3": torch.randn(6, 4, 5, 5), "logits": torch.randn(6, 10)} for _ in range(2))
+    batch = Batch(torch.zeros(6, *SHAPE), torch.arange(6), torch.arange(6))
+    with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+        parts = FROM_FEATURES["SP"](lambda images: features, batch, targets, Knobs())
+    exact = 3000 * similarity(student_features=features["3"].double(), teacher_features=targets["3"].double())
+    assert parts["soft"].item() == pytest.approx(exact.item(), rel=1e-5)
+
+
+def test_knowledge_review_goes_from_the_last_layer_to_the_first_as_far_as_its_attention_lets_it(wise):
+    student, teacher = tap(pupil(), *LAYERS), tap(wise, *LAYERS)
+    method = Review(student, teacher, SHAPE, width=8).eval()
+    mine = [torch.randn(2, 4, 16, 16, requires_grad=True), torch.randn(2, 8, 8, 8, requires_grad=True)]
+    his = [torch.randn(2, 8, 16, 16), torch.randn(2, 16, 8, 8)]
+
+    def reached(level):  # which of the student's layers this layer of the teacher teaches: what moving it changes
+        moved = [x + (i == level) for i, x in enumerate(his)]
+        both = [method.loss(student_features=mine, teacher_features=each) for each in (his, moved)]
+        return [bool(g.abs().max() > 1e-6) for g in torch.autograd.grad(both[1] - both[0], mine)]
+
+    assert reached(0) == [True, True] and reached(1) == [False, True]
+    for bias, layers in (([50.0, -50.0], [True, False]), ([-50.0, 50.0], [False, True])):  # of here, of above
+        method.attend[0].bias.data = torch.tensor(bias)
+        assert reached(0) == layers
+
+
 def test_a_batch_without_any_weight_teaches_nothing_and_a_masked_image_never(glyphs, wise):
     weights = torch.zeros(96)
     weights[:8] = 1
@@ -159,6 +188,15 @@ def test_a_batch_without_any_weight_teaches_nothing_and_a_masked_image_never(gly
     only = dict(teacher=known, steps=1, method=PerSample(weights=weights), settings=devices.Settings())
     assert finish(distil(student, glyphs.only(torch.arange(8, 16)), **only))[0].soft == 0
     assert finish(distil(student, glyphs.only(torch.arange(16)), **only))[0].soft > 0
+
+
+def test_temperatures_are_those_of_the_images_in_the_batch(glyphs, wise):
+    heat, known, part = torch.ones(96), bank.fill(wise, glyphs), glyphs.only(torch.arange(40, 48))
+    heat[40:48] = 5
+    options = dict(teacher=known, steps=1, settings=devices.Settings())
+    own = finish(distil(pupil(), part, Knobs(temperature=1.0), **options, method=PerSample(temperatures=heat)))
+    plain = finish(distil(pupil(), part, Knobs(temperature=5.0), **options))
+    assert own[0].soft == pytest.approx(plain[0].soft, rel=1e-6)
 
 
 def test_constants_are_set_with_partial(glyphs, wise):
