@@ -53,8 +53,9 @@ class CRD(nn.Module):
         self.contrast = each(functools.partial(contrastive, images=images, temperature=temperature))
 
     def forward(self, student, batch, targets, knobs) -> dict[str, Tensor]:
-        def loss(**features) -> Tensor:
-            sides = zip(features, self.embed, features.values())
-            return self.contrast(**{name: [g(x.flatten(1)) for g, x in zip(maps, side)] for name, maps, side in sides})
+        def loss(student_features, teacher_features) -> Tensor:
+            sides = zip(self.embed, (student_features, teacher_features))
+            mine, his = ([g(x.flatten(1)) for g, x in zip(maps, features)] for maps, features in sides)
+            return self.contrast(student_features=mine, teacher_features=his)
 
         return on_features(loss, student, batch, targets, knobs, self.weight)

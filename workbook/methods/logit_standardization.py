@@ -25,7 +25,7 @@ def standardized_loss(*, student_logits: Tensor, teacher_logits: Tensor, tempera
 
     Args:
         student_logits, teacher_logits: float (batch, classes). No gradient flows to the teacher.
-        temperature: > 0; of logits with deviation 1, so 1 to 2 does what 4 does to most networks' logits.
+        temperature: > 0, of logits whose deviation is 1.
 
     Returns a scalar >= 0, in nats. ValueError: shapes that differ, or temperature <= 0.
 
