@@ -28,7 +28,7 @@ from collections.abc import Callable
 
 import torch
 from provenance import write
-from training_speed import ours, steps, usual
+from training_speed import elsewhere, ours, steps, usual
 from turns import BATCH, in_turns, ratio, show
 
 from kdlab import bank, data, devices, models
@@ -167,10 +167,10 @@ def _against_the_usual_loop(cifar: data.Dataset, given: argparse.Namespace):
     )  # what they say takes no time
     part = dataclasses.replace(cifar, train=cifar.train.subset(slice(20 * given.usual)))
     loops = {}
-    for way, loop, asked in (("usual", usual, teacher), ("kdlab", ours, answers)):
+    for way, loop, asked in (("usual", functools.partial(elsewhere, usual), teacher), ("kdlab", ours, answers)):
         loops |= {
-            f"{way}, teacher": loop(build(recipe.teacher), cifar),
-            f"{way}, alone": loop(build(recipe.student), cifar),
+            f"{way}, teacher": loop(build(recipe.teacher), cifar, None),
+            f"{way}, alone": loop(build(recipe.student), cifar, None),
             f"{way}, distilled": loop(build(recipe.student), cifar, asked),
         }
     contenders = {name: functools.partial(steps, loop, given.usual) for name, loop in loops.items()}

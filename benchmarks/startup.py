@@ -3,7 +3,7 @@
 Each runs in a fresh process, after torch has been imported there; the report also as `python -m workbook.doctor`, with
 torch's import, which is counted alone, too. From `make lab` to the first student is first_student.py's.
 
-    python benchmarks/startup.py [--short]      --short leaves the lesson's run out
+    python benchmarks/startup.py [--short] [--lesson]      --lesson runs it, which takes five minutes
 """
 
 import argparse
@@ -41,10 +41,11 @@ def wall(*arguments: str) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--short", action="store_true")
-    short = parser.parse_args().short
+    parser.add_argument("--lesson", action="store_true")
+    given = parser.parse_args()
     seconds(CLOCK.format(ROOMS))  # from the disk into memory
     imports, reports, torches, wholes = [], [], [], []
-    for _ in range(3 if short else 9):
+    for _ in range(3 if given.short else 9):
         imports.append(seconds(CLOCK.format(ROOMS)))
         reports.append(seconds(REPORT))
         torches.append(wall("-c", "import torch"))
@@ -55,7 +56,7 @@ def main() -> None:
         "a process that imports torch alone": figure(torches, "seconds"),
         "python -m workbook.doctor": figure(wholes, "seconds"),
     }
-    if not short:
+    if given.lesson:
         start = time.perf_counter()
         lesson = sorted(str(path) for path in (ROOT / "notebooks").glob("0*.ipynb"))
         subprocess.run([sys.executable, "-m", "workbook.run", *lesson], cwd=ROOT, check=True)

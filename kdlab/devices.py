@@ -4,6 +4,7 @@ Models and data move themselves; this module only finds, names, synchronizes and
 """
 
 import contextlib
+import ctypes
 import os
 import platform
 from collections.abc import Iterator
@@ -84,11 +85,18 @@ def cores() -> int:
 
 
 def huge_pages() -> None:
-    """Has torch take large tensors' memory in pages of 2 MB in place of 4 kB, so that a large network trains faster.
+    """Has torch take large tensors' memory in pages of 2 MB in place of 4 kB, and keep it from step to step.
 
-    Linux only, and only where it is called before the process's first tensor; a THP_MEM_ALLOC_ENABLE that is set stays.
+    A large network trains faster: the system clears no pages for a tensor where one of the step before has been. Up to
+    1 GB that is free stays with the process. Linux only, the keeping with glibc, and the pages only where it is called
+    before the process's first tensor; a THP_MEM_ALLOC_ENABLE that is set stays.
     """
-    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+    if os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1") != "1":
+        return  # without the pages' alignment glibc would leave holes
+    with contextlib.suppress(OSError):  # another C library
+        libc = ctypes.CDLL("libc.so.6")
+        if libc.mallopt(-3, 1 << 30):  # M_MMAP_THRESHOLD; an old glibc refuses more than 32 MB, and keeps its own rules
+            libc.mallopt(-1, 1 << 30)  # M_TRIM_THRESHOLD
 
 
 def autocast_dtype(device: torch.device | str) -> torch.dtype | None:

@@ -63,7 +63,7 @@ def predict(
     model.eval()
     with torch.autocast(kind, settings.autocast, enabled=settings.autocast is not None):
         logits = [
-            as_logits(model(dataset.normalize(part.contiguous(memory_format=form)))).float()
+            as_logits(model(dataset.normalize(part).contiguous(memory_format=form))).float()
             for part in images.split(batch_size)
         ]
     model.train(was_training)

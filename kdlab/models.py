@@ -17,7 +17,7 @@ def build(
     """A model by name.
 
     Args:
-        name: "mlp-512-512" (any hidden widths), "cnn-16-32-64" (any widths: convolution, batch norm, ReLU, pooling),
+        name: "mlp-512-512" (any hidden widths), "cnn-16-32-64" (any widths: convolution, batch norm, pooling, ReLU),
             "article-teacher", "article-student": the pair of the article that the workbook starts from, mended,
             "tutorial-teacher", "tutorial-student": the pair of PyTorch's knowledge distillation tutorial,
             "resnet8" … "resnet110": those for 32x32 images, "resnet8x4" four times as wide,
@@ -163,17 +163,24 @@ def _cnn(shape: tuple[int, int, int], widths: list[int], classes: int) -> nn.Mod
         raise ValueError(f"{len(widths)} poolings need images of {2 ** len(widths)} pixels, got {height}x{width}")
     layers: list[nn.Module] = []
     for after in widths:
-        layers += [_conv(channels, after), nn.BatchNorm2d(after), nn.ReLU(), nn.MaxPool2d(2)]
+        layers += [_conv(channels, after), nn.BatchNorm2d(after), nn.MaxPool2d(2), nn.ReLU()]
         channels, height, width = after, height // 2, width // 2
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels * height * width, classes))
 
 
 def _plain(shape: tuple[int, int, int], convs: list, hidden: int, dropout: float, classes: int) -> nn.Module:
-    """3x3 convolutions (numbers) and two poolings ("pool"), then a hidden layer where hidden > 0."""
+    """3x3 convolutions (numbers) and two poolings ("pool"), then a hidden layer where hidden > 0.
+
+    The ReLU comes after the pooling, as in `_cnn`: values and gradients are those of the published order, bit for bit,
+    and it works on a quarter of the numbers.
+    """
     channels, layers = shape[0], []
     for item in convs:
-        layers += [nn.MaxPool2d(2)] if item == "pool" else [nn.Conv2d(channels, item, 3, padding=1), nn.ReLU()]
-        channels = channels if item == "pool" else item
+        if item == "pool":
+            layers.insert(-1, nn.MaxPool2d(2))
+        else:
+            layers += [nn.Conv2d(channels, item, 3, padding=1), nn.ReLU()]
+            channels = item
     features = channels * (shape[1] // 4) * (shape[2] // 4)
     if features == 0:
         raise ValueError(f"two poolings need images of 4 pixels or more, got {shape[1]}x{shape[2]}")

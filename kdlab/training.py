@@ -160,9 +160,9 @@ def distil(
                 student.train()
                 place, view = next(order), (number - 1) // epoch % views
                 indices = places[place]  # (batch,), in the split
-                images = split.images[indices]
+                images = split.images.index_select(0, indices)  # row by row, faster than split.images[indices]
                 images = augment(images, recipe, indices=indices, view=view) if recipe else images
-                images = dataset.normalize(images.contiguous(memory_format=form))  # (batch, channels, height, width)
+                images = dataset.normalize(images).contiguous(memory_format=form)  # (batch, channels, height, width)
                 # opened in each step: an autocast around the whole loop would keep stale casts of the weights
                 with torch.autocast(device.type, settings.autocast, enabled=settings.autocast is not None):
                     targets = _ask(teacher, images) if stored is None else stored[view, place]

@@ -1,6 +1,8 @@
 """The benchmarks compare what they say they compare: the same loss, the same batches, turns that are fair."""
 
 import importlib.util
+import multiprocessing
+import os
 import sys
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from kdlab.losses import distillation_loss
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
 import bench  # noqa: E402
+import float32_variants  # noqa: E402
 import libraries  # noqa: E402
 import rare_class  # noqa: E402
 import training_speed  # noqa: E402
@@ -66,6 +69,42 @@ def test_the_usual_loop_and_kdlabs_learn(glyphs):
         losses = [step if isinstance(step, float) else step.loss for step, _ in zip(run, range(10))]
         run.close()
         assert losses[-1] < losses[0] < 3
+
+
+def test_the_usual_loop_trains_the_published_order_of_layers_with_the_same_weights():
+    model = network("student")
+    usual = training_speed.published(model)
+    kinds = [type(layer).__name__ for layer in usual]
+    assert kinds == ["Conv2d", "ReLU", "MaxPool2d", "Conv2d", "ReLU", "MaxPool2d", "Flatten", "Linear"]
+    assert all(a is b for a, b in zip(usual.parameters(), model.parameters(), strict=True))
+    resnet = models.build("resnet8", (3, 32, 32), 10)
+    assert training_speed.published(resnet) is resnet
+
+
+def counting(first):
+    assert "THP_MEM_ALLOC_ENABLE" not in os.environ and torch.get_num_threads() == 1
+    yield from range(first, 3)
+
+
+def test_a_loop_in_a_process_of_its_own_goes_step_by_step_without_settings_of_memory(monkeypatch):
+    monkeypatch.setenv("THP_MEM_ALLOC_ENABLE", "1")
+    torch.set_num_threads(1)
+    running = training_speed.elsewhere(counting, 0)
+    assert training_speed.steps(running, 3) == 3 * turns.BATCH
+    with pytest.raises(EOFError):  # the loop over there has ended
+        next(running)
+    running = training_speed.elsewhere(counting, 0)
+    next(running)
+    running.close()
+    assert not multiprocessing.active_children()
+
+
+def test_every_variant_of_a_float32_step_and_of_filling_gives_what_kdlab_gives():
+    model, images = models.build("tutorial-teacher", (3, 32, 32), 10, seed=0).eval(), torch.randn(4, 3, 32, 32)
+    with torch.no_grad():
+        for change in (float32_variants.in_place, float32_variants.Blocks, float32_variants.OwnLayout,
+                       float32_variants.by_winograd, training_speed.published):
+            torch.testing.assert_close(change(model)(images), model(images), atol=1e-4, rtol=1e-4)
 
 
 def test_every_contender_warms_up_and_takes_its_turn_first():

@@ -83,6 +83,20 @@ def test_readme_quotes_the_benchmarks_as_recorded():
     assert len(plain) == 4 and f"({min(plain):.1f} to {max(plain):.1f} times), no faster" in readme
 
 
+def test_readme_quotes_the_growth_as_recorded():
+    [path] = ROOT.glob("results/growth-*.json")
+    record, readme = json.loads(path.read_text()), re.sub(r"\s+", " ", (ROOT / "README.md").read_text())
+    found = {name: row["median"] for name, row in record["figures"].items()}
+    assert f"16 times the images take {found['16 times the images: fill seconds']:.1f} times as long" in readme
+    work = [row["teacher_multiply_adds"] for row in record["rows"] if row["axis"] == "teacher"]
+    slower = found["8 times the width of the teacher: fill seconds"]
+    assert f"{max(work) / min(work):.0f} times the multiply-adds fills its bank {slower:.1f} times as slowly" in readme
+    assert f"{found['125 times the students: seconds per step']:.1f} times as long as a step of one" in readme
+    for axis in ("16 times the images", "8 times the width of the teacher"):  # "what it did", "no slower"
+        assert found[f"{axis}: seconds per step"] < 1.05
+    assert f"of an {record['provenance']['machine'].split('(')[0]} Xeon" in readme
+
+
 def test_readme_quotes_the_whole_experiment_as_recorded():
     ours, usual = (json.loads(next(ROOT.glob(f"results/{name}-tutorial-*.json")).read_text())
                    for name in ("cifar10", "cifar10_usual"))

@@ -1,6 +1,7 @@
 """Devices: what is here, what is refused, and settings that are put back."""
 
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -129,3 +130,18 @@ def test_large_tensors_lie_in_huge_pages_where_they_are_asked_for_and_not_switch
             ).stdout
         )
     assert found["0"] > 30_000 and max(found["1"], found[None]) < 10_000, found  # 128 MB are 31,250 pages of 4 kB
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="memory is kept with glibc")
+def test_freed_memory_stays_for_the_next_step_where_huge_pages_are_asked_for():
+    code = (
+        "import sys, torch; from kdlab import devices; sys.argv[1] == 'ask' and devices.huge_pages(); "
+        "held = lambda: int(open('/proc/self/statm').read().split()[1]) * 4096; "
+        "before = held(); x = torch.ones(50_000_000); del x; print(held() - before)"
+    )
+    found = {}
+    for ask, value in (("ask", "1"), ("ask", "0"), ("no", "1")):
+        command, environment = [sys.executable, "-c", code, ask], os.environ | {"THP_MEM_ALLOC_ENABLE": value}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        found[ask, value] = int(done.stdout)
+    assert found.pop(("ask", "1")) > 190e6 and max(found.values()) < 100e6, found  # of 200 MB

@@ -1,5 +1,7 @@
 """Models by name: published parameter counts, shapes, and costs counted by hand."""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -123,3 +125,33 @@ def test_what_cannot_be_built_is_refused_in_one_sentence(name, shape, classes, w
 
 def test_a_network_without_weights_costs_nothing():
     assert models.cost(nn.Flatten(), (1, 8, 8)) == models.Cost(parameters=0, multiply_adds=0, bytes=0)
+
+
+def published(model):
+    """The same weights in the order in which papers and tutorials print the layers: ReLU, then pooling."""
+    layers = list(copy.deepcopy(model))
+    for i in (i for i, layer in enumerate(model) if isinstance(layer, nn.MaxPool2d)):
+        layers[i : i + 2] = layers[i + 1], layers[i]
+    assert any(isinstance(a, nn.ReLU) and isinstance(b, nn.MaxPool2d) for a, b in zip(layers, layers[1:]))
+    return nn.Sequential(*layers)
+
+
+@pytest.mark.parametrize("form", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("name", ["tutorial-student", "tutorial-teacher", "article-student", "cnn-8-16"])
+def test_pooling_before_relu_trains_as_the_published_order_does_bit_for_bit(name, form):
+    torch.manual_seed(0)
+    images, labels = torch.randn(32, *CIFAR).contiguous(memory_format=form), torch.randint(10, (32,))
+    images[:8] = 0.0  # equal values in every window: which of them is the largest?
+    ours = models.build(name, CIFAR, 10, seed=0).to(memory_format=form)
+    pair, logits = (ours, published(ours)), []
+    for model in pair:
+        optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+        torch.manual_seed(1)  # of the dropout
+        for _ in range(3):
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(model(images), labels).backward()
+            optimizer.step()
+        logits.append(model.eval()(images))
+    mine, theirs = (model.state_dict() for model in pair)
+    assert list(mine) == list(theirs)  # so that files of weights fit both
+    assert all(torch.equal(mine[key], theirs[key]) for key in mine) and torch.equal(*logits)

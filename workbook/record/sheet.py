@@ -103,6 +103,8 @@ class Sheet:
         said = self.data["sections"][name] = {"seconds": 0.0, "said": "begun, and not ended"}
         print(f"{name} …", flush=True)
         try:
+            if self.clock.left() <= 0:
+                raise LeftOut("the minutes are over")
             for found in section():
                 self.data[name] = found
                 self.write()

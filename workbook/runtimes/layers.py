@@ -20,7 +20,10 @@ HALVING = dict(kernel_size=2, stride=2, padding=0, dilation=1, ceil_mode=False)
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """A convolution or a matrix with batch norm folded in, and whether a ReLU and a pooling of 2 or 1 follow."""
+    """A convolution or a matrix with batch norm folded in, and whether a ReLU and a pooling of 2 or 1 follow.
+
+    These two give the same in either order.
+    """
 
     weight: Tensor  # (out, in, 3, 3) or (out, in)
     bias: Tensor  # (out,)
@@ -60,8 +63,9 @@ def chain(model: nn.Module) -> list[Layer]:
         square = isinstance(module, nn.Conv2d) and all(getattr(module, k) == v for k, v in SQUARE.items())
         if square and (norm := then(nn.BatchNorm2d)):
             module = fuse_conv_bn_eval(module, norm)
-        relu = then(nn.ReLU) is not None
         pool = then(nn.MaxPool2d) if square else None
+        relu = then(nn.ReLU) is not None
+        pool = pool or (then(nn.MaxPool2d) if square else None)
         fits = relu == bool(rest) and (isinstance(module, nn.Linear) or (square and relu))  # the last one gives logits
         if not fits or (pool and any(getattr(pool, k) != v for k, v in HALVING.items())):
             known = "mlp-…, cnn-…, and the pairs of the article and the tutorial"

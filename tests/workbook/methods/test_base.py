@@ -19,7 +19,7 @@ from workbook.methods.similarity_preserving import similarity
 
 FOLDER = Path(workbook.methods.__file__).parent
 SHAPE = (3, 32, 32)
-LAYERS = ("3", "7")  # what the first and the second block give, after their pooling
+LAYERS = ("3", "7")  # what the first and the second block give
 
 
 @pytest.fixture(scope="module")
@@ -144,12 +144,12 @@ def test_what_a_method_does_not_get_is_said_in_a_sentence(glyphs, wise):
         (pupil(), tap(wise, "3"), sp, "the student answers with logits alone"),
         (tap(pupil(), "3"), tap(wise, "3", "7"), sp, "as many layers of the student as of the teacher, got 1 and 2"),
         (pupil(), models.build("cnn-4", SHAPE, 12), dkd, "the student tells 10 classes apart and the teacher 12"),
-        (tap(pupil(), "2"), tap(wise, "3"), FROM_FEATURES["AT"], "equal height and width"),
+        (tap(pupil(), "0"), tap(wise, "3"), FROM_FEATURES["AT"], "equal height and width"),
     ):
         with pytest.raises(ValueError, match=words):
             first_step(glyphs, method, student, teacher)
     with pytest.raises(ValueError, match="no regressor maps features"):
-        made("FitNets", tap(pupil(), "3"), tap(wise, "2"))
+        made("FitNets", tap(pupil(), "3"), tap(wise, "0"))
     with pytest.raises(ValueError, match="knowledge review wants layers of maps"):
         made("ReviewKD", tap(pupil(), "8"), tap(wise, "8"))
 

@@ -47,6 +47,13 @@ def test_what_was_found_before_a_failure_stays_and_the_next_section_runs(made):
     assert found["sections"]["second"]["said"] == "done"
 
 
+def test_nothing_is_begun_when_the_minutes_are_over(made):
+    made.clock.start -= 31
+    made.run("first", 0.5, lambda: pytest.fail("it has begun"))
+    made.run("second", 1.0, lambda: iter([{"rows": []}]))
+    assert [one["said"] for one in read(made)["sections"].values()] == ["left out: the minutes are over", "done"]
+
+
 def test_what_is_left_out_says_why(made):
     def absent():
         raise LeftOut("it is not here")

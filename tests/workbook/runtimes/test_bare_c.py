@@ -364,3 +364,10 @@ def test_other_paddings_and_poolings_are_refused():
     for other in (dict(conv=reflecting), dict(pool=nn.MaxPool2d(2, ceil_mode=True))):
         with pytest.raises(Unavailable, match="Conv2d at this place cannot be translated"):
             bare_c.source(with_one(**other), (1, 8, 8))
+
+
+def test_relu_before_or_after_the_pooling_is_the_same_program():
+    conv, rest, example = nn.Conv2d(1, 2, 3, padding=1), [nn.Flatten(), nn.Linear(32, 3)], (1, 8, 8)
+    programs = [bare_c.source(nn.Sequential(conv, *two, *rest), example)
+                for two in ((nn.ReLU(), nn.MaxPool2d(2)), (nn.MaxPool2d(2), nn.ReLU()))]
+    assert programs[0] == programs[1]
