@@ -124,8 +124,8 @@ def peaks(device: torch.device, clock: Clock, latency: dict) -> Iterator[dict]:
     """What the device reaches at best, and the networks' shares of it.
 
     A product of n x n counts 2·n³ operations, a copy the bytes read and those written. A network's operations are two
-    for each multiply-add; its bytes are those of `workbook.labs.roofline.traffic`, as if no cache kept any. Float32 on a
-    GPU of NVIDIA is compared with the product in tf32, which cuDNN takes for convolutions.
+    for each multiply-add; its bytes are those of `workbook.labs.roofline.traffic`, as if no cache kept any. On a GPU of
+    NVIDIA float32 is compared with the product in tf32, which cuDNN takes for convolutions.
 
     Args:
         latency: what the section of that name has found.
