@@ -97,6 +97,24 @@ def test_readme_quotes_the_growth_as_recorded():
     assert f"of an {record['provenance']['machine'].split('(')[0]} Xeon" in readme
 
 
+def test_readme_quotes_what_was_tried_in_float32_as_recorded():
+    record = json.loads(next(ROOT.glob("results/float32_variants-*.json")).read_text())
+    found, compiled = record["figures"], "tutorial, filling: compiled"
+    readme = re.sub(r"\s+", " ", (ROOT / "README.md").read_text())
+
+    def both(variant):
+        medians = [found[f"{pair}, step: {variant}"]["median"] for pair in ("tutorial", "article")]
+        return "{:.2f} and {:.2f}".format(*medians)
+
+    tried = {"compiled": "makes a step {} times as fast", "compiled, max-autotune": "max-autotune {}",
+             "oneDNN's own layout": "oneDNN's own layout makes it {} times as fast"}
+    for variant, sentence in tried.items():
+        assert sentence.format(both(variant)) in readme, variant
+    earned = record["steps_or_pictures_until_earned_back"][compiled]
+    assert earned > 50_000
+    assert f"{found[compiled]['median']:.2f} times, and its seconds are earned back after {earned:,} pictures" in readme
+
+
 def test_readme_quotes_the_whole_experiment_as_recorded():
     ours, usual = (json.loads(next(ROOT.glob(f"results/{name}-tutorial-*.json")).read_text())
                    for name in ("cifar10", "cifar10_usual"))
