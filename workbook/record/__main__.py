@@ -64,8 +64,8 @@ def measure(made: Sheet, device: torch.device, size: sheet.Size, packed: Path | 
             raise LeftOut("there are no pictures, see the section before")
         yield from section(device, clock, size, held["cifar"])
 
+    made.run("launch", 0.05, partial(latencies.launches, device, clock))
     made.run("latency", 0.35, partial(latencies.latency, device, clock, size.batches))
-    made.run("launch", 0.4, partial(latencies.launches, device, clock))
     if "latency" in made.data:
         made.run("peaks", 0.4, partial(latencies.peaks, device, clock, made.data["latency"]))
     made.run("students", 0.5, partial(trainings.students, device, clock, size))

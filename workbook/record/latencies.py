@@ -52,23 +52,28 @@ def latency(device: torch.device, clock: Clock, batches: Sequence[int], seconds:
     if not alone:
         jobs += [(device, [None], ["eager"], True), (torch.device("cpu"), both, usable["cpu"], False)]
     jobs += [(device, [1] if alone else [None], ["compile"], False)]
+    known: dict = {}  # device, network → a batch, and the seconds that a setting took beyond the least
     for job, (where, threads, variants, copies) in enumerate(jobs):
-        compiles, last = variants == ["compile"], dict.fromkeys(networks, 0.0)
-        build = 15.0 if compiles else 0.0
+        compiles, settings = variants == ["compile"], len(variants) * len(threads)
+        least = settings * (2 * seconds + (15.0 if compiles else 0.0))
         for batch in [n for n in batches if n in COMPILED] if compiles else batches:
             for name, (network, shape) in networks.items():
                 begun = time.perf_counter()
-                one_by_one = batch * last[name]  # seconds of a call, from the batch before
-                expected = build + len(variants) * len(threads) * (2 * seconds + 9 * one_by_one)
+                before, beyond = known.get((where, name), (1, 0.0))
+                more = beyond * batch / before
                 left = (1 - 0.15 * (len(jobs) - 1 - job)) * clock.left()  # so that no job takes the time of the next
-                if expected > left or 9 * one_by_one > 0.02 * clock.total:
+                if (expected := least + settings * more) > left or more > 0.02 * clock.total:
                     said = f"left out: it would take about {expected:.0f} s, and {max(left, 0):.0f} s were left"
                     rows = [Row(name, batch, str(where), n, v, None, said, copies) for v in variants for n in threads]
                 else:
                     rows = _timed(network, name, shape, batch, where, threads, variants, copies, seconds)
-                    build = compiles * (time.perf_counter() - begun)
+                    took = time.perf_counter() - begun
+                    if compiles:
+                        least = took
+                    else:
+                        longest = max((row.timing.median for row in rows if row.timing), default=0.0)
+                        known[where, name] = (batch, max(0.0, (took - least) / settings, 9 * longest - 2 * seconds))
                 _keep(found, rows, "ms" if where == device else "cpu_ms", copies)
-                last[name] = max((row.timing.median / batch for row in rows if row.timing), default=last[name])
             yield found
 
 
