@@ -115,6 +115,30 @@ def test_readme_quotes_what_was_tried_in_float32_as_recorded():
     assert f"{found[compiled]['median']:.2f} times, and its seconds are earned back after {earned:,} pictures" in readme
 
 
+def test_readme_quotes_the_time_to_accuracy_as_recorded():
+    record = json.loads(next(ROOT.glob("results/time_to_accuracy-*.json")).read_text())
+    readme = re.sub(r"\s+", " ", (ROOT / "README.md").read_text())
+    one, two, three = record["accuracy_percent"]
+    assert f"reaches {one:.1f}, {two:.1f} and {three:.1f} % (three seeds" in readme
+    minutes = [sum(record["cpu_seconds"]) / 3 / 60, record["computed_cpu_seconds_of_ten_usual_epochs"] / 60]
+    times = record["figures"]["ten usual epochs (median) / each whole training, CPU time"]
+    assert times["lowest"] > 3 and min(record["accuracy_percent"]) > 75
+    assert f"{minutes[0]:.0f} CPU-minutes on one core" in readme
+    told = f"{minutes[1]:.0f}, computed from steps in turns: {times['median']:.1f} times as long, for"
+    assert f"{told} {record['usual_percent']:.1f} %" in readme
+    assert f"takes it to {record['mean_percent']:.1f} on the same pictures" in readme
+
+
+def test_readme_quotes_what_jpeg_once_more_costs_as_recorded():
+    moves = json.loads(next(ROOT.glob("results/recompressed-*.json")).read_text())["points_over_the_files"]
+    readme = re.sub(r"\s+", " ", (ROOT / "README.md").read_text())
+    told = {"once more, grid moved": "it loses {} points {}, three", "once more": "on the same grid {} {}"}
+    for name, sentence in told.items():
+        move = moves[name]
+        lost = f"[{-move['high']:+.1f}, {-move['low']:+.1f}]".replace("-", "−")
+        assert sentence.format(f"{-move['mean']:.1f}", lost) in readme
+
+
 def test_readme_quotes_the_whole_experiment_as_recorded():
     ours, usual = (json.loads(next(ROOT.glob(f"results/{name}-tutorial-*.json")).read_text())
                    for name in ("cifar10", "cifar10_usual"))
