@@ -88,3 +88,14 @@ def test_devices_draw_what_was_measured_over_what_is_predicted_and_say_which_is_
 def test_figures_leave_pyplot_alone():
     code = "import sys; import workbook.plots.latency; sys.exit('matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_many_recorded_machines_leave_the_panels_their_height():
+    cpu = {"the teacher": {1: 2.0, 64: 100.0}}
+    heights = []
+    for count in (1, 8):
+        measured = {f"machine {i}: recorded": cpu for i in range(count)}
+        figure = latency.devices(cpu, {"the teacher": (cpu["the teacher"],) * 3}, name="GPU", measured=measured)
+        figure.canvas.draw()
+        heights.append(figure.axes[0].get_window_extent().height)
+    assert heights[1] > 0.9 * heights[0]

@@ -95,7 +95,10 @@ def _bars_and_curves(rows: Sequence[Row], recorded: Mapping[str, Mapping[str, Ma
     """A bar with p5 to p95 for each of the newest rows, over milliseconds per image against batch for all of them."""
     kinds = list(dict.fromkeys(map(_setting, rows)))
     last = rows[-NEWEST:]
-    figure = Figure(figsize=(10, 5.2 + 0.36 * len(last)), layout="constrained")
+    elsewhere = [(machine, model, ms) for machine, models in recorded.items() for model, ms in models.items()
+                 if any(row.model == model for row in rows)]
+    height = 5.2 + 0.36 * len(last) + 0.25 * len(elsewhere)
+    figure = Figure(figsize=(10, height), layout="constrained")
     top, bottom = figure.subplots(2, 1, height_ratios=[1.2 + 0.36 * len(last), 4])
     for i, row in enumerate(last):
         kind, ends = kinds.index(_setting(row)), (1e3 * row.timing.p5, 1e3 * row.timing.p95)
@@ -113,8 +116,6 @@ def _bars_and_curves(rows: Sequence[Row], recorded: Mapping[str, Mapping[str, Ma
         curve = sorted({row.batch: row.milliseconds / row.batch for row in rows if _setting(row) == name}.items())
         style = dict(color=plots.COLORS[kind % 7], marker=plots.MARKERS[kind % 7], linestyle=plots.LINES[kind % 4])
         bottom.plot(*zip(*curve), label=name, markersize=8, **style)
-    elsewhere = [(machine, model, ms) for machine, models in recorded.items() for model, ms in models.items()
-                 if any(row.model == model for row in rows)]
     for i, (machine, model, ms) in enumerate(elsewhere):
         curve = [(batch, ms[batch] / batch) for batch in sorted(ms)]
         style = dict(color="0.45", linewidth=1.2, linestyle=plots.LINES[i % 4], marker=".")

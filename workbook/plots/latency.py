@@ -147,14 +147,14 @@ def devices(
         name: of the GPU that is predicted.
         measured: name of a GPU → network → times: drawn over it, solid; networks that a GPU lacks are left out.
     """
-    figure, axes = _panels(len(cpu), height=3.9)
+    known = {"this CPU, one thread: measured": cpu} | dict(measured or {})
+    figure, axes = _panels(len(cpu), height=2.9 + 0.25 * (1 + len(known)))  # a line of the legend each
     for ax, network in zip(axes, cpu, strict=True):
         low, middle, high = (_each({network: times})[network] for times in predicted[network])
         label = f"{name}: predicted from the data sheet, not measured"
         ax.fill_between(list(low), list(low.values()), list(high.values()), color=COLORS[1], alpha=0.18, linewidth=0)
         style = dict(color=COLORS[1], marker=MARKERS[1], markerfacecolor="white", linestyle="--", label=label)
         ax.plot(list(middle), list(middle.values()), **style)
-        known = {"this CPU, one thread: measured": cpu} | dict(measured or {})
         for i, (label, times) in enumerate(known.items()):
             if network in times:
                 values, k = _each(times)[network], 0 if i == 0 else 2 + (i - 1) % 5
