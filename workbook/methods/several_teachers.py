@@ -1,12 +1,13 @@
-"""Several teachers: the mean of their soft targets, as one bank or one live teacher for the usual loop."""
+"""Several teachers: the mean of their soft targets, and a live teacher that answers it.
+
+One bank of several is `workbook.task.teachers.average`.
+"""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
-from kdlab.bank import Bank
 from kdlab.losses import as_logits
 from workbook.methods.base import wide
 
@@ -21,32 +22,20 @@ def together(logits: Tensor, *, temperature: float, weights: Sequence[float] | N
         temperature: > 0, and that of the student's training; at another one the mean is only near.
         weights: > 0, one for each teacher; None for equal ones.
 
-    Returns float32 (…, classes). ValueError: temperature <= 0, or weights that are not one > 0 for each teacher.
+    Returns float32 (…, classes), or float64 where the logits are. ValueError: temperature <= 0, or weights that are not
+    one > 0 for each teacher.
 
     Source: Hinton, Vinyals, Dean 2015, arXiv:1503.02531, section 1; You, Xu, Xu, Tao 2017, doi:10.1145/3097983.3098135.
     """
-    share = torch.as_tensor([1.0] * len(logits) if weights is None else list(weights), device=logits.device)
+    logits = wide(logits)
+    share = [1.0] * len(logits) if weights is None else list(weights)
+    share = torch.as_tensor(share, dtype=logits.dtype, device=logits.device)
     if len(share) != len(logits) or not (share > 0).all() or not 0 < temperature < float("inf"):
         said = f"there must be a weight > 0 for each of {len(logits)} teachers, and a temperature > 0"
         raise ValueError(f"{said}; got {share.tolist()} and {temperature}")
-    log_p = (wide(logits) / temperature).log_softmax(-1)
+    log_p = (logits / temperature).log_softmax(-1)
     share = (share / share.sum()).log().view(-1, *[1] * (logits.dim() - 1))
     return temperature * (log_p + share).logsumexp(0)
-
-
-def one_bank(banks: Sequence[Bank], *, temperature: float, weights: Sequence[float] | None = None) -> Bank:
-    """The banks of several teachers as one. Args as in `together`; ValueError: banks of other images or classes."""
-    first = banks[0]
-    for bank in banks[1:]:
-        for name in ("classes", "fingerprint", "split", "recipe"):
-            if getattr(bank, name) != getattr(first, name):
-                said = f"{getattr(first, name)} of {first.producer}, {getattr(bank, name)} of {bank.producer}"
-                raise ValueError(f"teachers must have answered for the same {name}: {said}")
-        if not torch.equal(bank.indices, first.indices):
-            numbers = f"{len(first.indices)} and {len(bank.indices)}"
-            raise ValueError(f"banks must hold the same images in the same order, got {numbers} of them")
-    logits = together(torch.stack([bank.logits for bank in banks]), temperature=temperature, weights=weights)
-    return replace(first, logits=logits, producer=" and ".join(bank.producer for bank in banks))
 
 
 class Teachers(nn.Module):

@@ -4,16 +4,16 @@ Where they come from stands in teachers.py, which offers these two as well.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from kdlab import bank, evaluate
 from kdlab.bank import Bank
 from kdlab.data import Dataset
+from workbook.methods.several_teachers import together
 from workbook.task.adapter import FLOOR, Teacher, refuse_probabilities
 
 
@@ -92,7 +92,8 @@ def taught(answers: Bank, name: str, probabilities: bool) -> Bank:
 
 
 def average(
-    teachers: Iterable[nn.Module | Bank], dataset: Dataset, *, temperature: float, split: str = "train"
+    teachers: Iterable[nn.Module | Bank], dataset: Dataset, *, temperature: float, split: str = "train",
+    weights: Sequence[float] | None = None,
 ) -> Bank:
     """One bank of several teachers, whose softmax at this temperature is the mean of theirs.
 
@@ -105,6 +106,7 @@ def average(
             the same images; with views, of one recipe, all of them banks.
         dataset, split: whose images to use.
         temperature: > 0, that of the distillation to come; it is recorded in the bank's `producer`.
+        weights: of the mean, > 0, one for each teacher; None for equal ones.
 
     Returns:
         Bank, float32 logits that are <= 0.
@@ -121,11 +123,10 @@ def average(
     if wrong := next((why for x in banks for why in [differs(x, first, dataset, split)] if why), ""):
         raise ValueError(f"these teachers cannot be averaged: {wrong}")
     each = [_rows(x, first.indices) for x in banks]  # (views, n, classes) or (n, classes)
-    spoken = torch.stack([F.log_softmax(x.double().cpu() / temperature, -1) for x in each])
-    mean = spoken.logsumexp(0) - math.log(len(banks))
+    mean = together(torch.stack([x.double().cpu() for x in each]), temperature=temperature, weights=weights)
     producer = f"mean of {len(banks)} at T = {temperature:g}: " + "; ".join(x.producer for x in banks)
     dataset = dataset.augmented(first.recipe) if first.recipe else dataset
-    return bank.make(temperature * mean, dataset, split=split, indices=first.indices.cpu(), producer=producer)
+    return bank.make(mean, dataset, split=split, indices=first.indices.cpu(), producer=producer)
 
 
 def differs(one: Bank, first: Bank, dataset: Dataset, split: str) -> str:

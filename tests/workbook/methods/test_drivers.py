@@ -12,8 +12,9 @@ from kdlab.evaluation import predict
 from kdlab.training import Knobs, distil, finish
 from workbook.methods.born_again import born_again
 from workbook.methods.mutual_learning import mutual
-from workbook.methods.several_teachers import Teachers, one_bank, together
+from workbook.methods.several_teachers import Teachers, together
 from workbook.methods.teacher_assistant import chain
+from workbook.task.teachers import average
 
 FEW = torch.arange(50)
 
@@ -58,10 +59,9 @@ def test_weights_and_temperatures_out_of_range_are_refused(change):
 
 def test_the_banks_of_several_teachers_are_one_bank_for_the_usual_loop(digits, known, teacher):
     other = bank.fill(mlp(16, seed=5), digits)
-    both = one_bank([known, other], temperature=4.0)
+    both = average([known, other], digits, temperature=4.0)
     mean = (losses.soft_targets(known.logits, 4.0) + losses.soft_targets(other.logits, 4.0)) / 2
     torch.testing.assert_close(losses.soft_targets(both.logits, 4.0), mean)
-    assert both.producer == f"{known.producer} and {other.producer}"
     live = Teachers([teacher, mlp(16, seed=5)], temperature=4.0)
     first = [
         finish(distil(mlp(8), digits.only(FEW), teacher=each, steps=2, settings=devices.Settings()))[1].soft
@@ -70,14 +70,24 @@ def test_the_banks_of_several_teachers_are_one_bank_for_the_usual_loop(digits, k
     assert first[0] == pytest.approx(first[1], rel=1e-4)
 
 
+def test_a_bank_of_several_teachers_weighs_them(digits, known):
+    other = bank.fill(mlp(16, seed=5), digits)
+    made = average([known, other], digits, temperature=4.0, weights=[3, 1])
+    mean = (3 * losses.soft_targets(known.logits, 4.0) + losses.soft_targets(other.logits, 4.0)) / 4
+    torch.testing.assert_close(losses.soft_targets(made.logits, 4.0), mean)
+    with pytest.raises(ValueError, match="a weight > 0 for each of 2 teachers"):
+        average([known, other], digits, temperature=4.0, weights=[3])
+
+
 @pytest.mark.parametrize("name", ["classes", "fingerprint", "split"])
-def test_banks_of_other_classes_or_images_are_refused(name, known):
+def test_banks_of_other_classes_or_images_are_refused(name, digits, known):
     value = {"classes": tuple("abcdefghij"), "fingerprint": {"order": "0"}, "split": "test"}[name]
-    with pytest.raises(ValueError, match=f"teachers must have answered for the same {name}: .* of .*, .* of "):
-        one_bank([known, dataclasses.replace(known, **{name: value})], temperature=1.0)
+    said = {"classes": "a bank has the classes a, b", "fingerprint": "made for other images", "split": "the test split"}
+    with pytest.raises(ValueError, match=f"these teachers cannot be averaged: .*{said[name]}"):
+        average([known, dataclasses.replace(known, **{name: value})], digits, temperature=1.0)
     part = dataclasses.replace(known, indices=known.indices[:9], logits=known.logits[:9])
-    with pytest.raises(ValueError, match="the same images in the same order, got 1000 and 9 of them"):
-        one_bank([known, part], temperature=1.0)
+    with pytest.raises(ValueError, match="the banks hold different images, 9 and 1000"):
+        average([known, part], digits, temperature=1.0)
 
 
 def test_mutual_learning_is_the_papers_algorithm(digits):
