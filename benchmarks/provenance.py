@@ -7,13 +7,13 @@ import json
 import os
 import platform
 import re
-import subprocess
 import sys
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
 from kdlab import devices
+from workbook.record.sheet import commit_of
 
 ROOT = Path(__file__).resolve().parent.parent
 LOAD = round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None  # before the benchmark adds its own
@@ -73,15 +73,5 @@ def _without_a_path(option: str) -> str:
     return "folder:PATH" if option.startswith("folder:") else option
 
 
-def _commit() -> str | None:
-    """The short commit, with a + where tracked code differs from it; results are not code."""
-    git = ["git", "-C", str(ROOT)]
-    try:
-        commit = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True)
-        changed = subprocess.run([*git, "diff", "--quiet", "HEAD", "--", "kdlab", "benchmarks", "notebooks"]).returncode
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return commit.stdout.strip() + ("+" if changed else "")
-
-
-STARTED_FROM = _commit()  # when the benchmark starts: a long run must not name a commit that came after it
+# when the benchmark starts: a long run must not name a commit that came after it
+STARTED_FROM = commit_of("kdlab", "benchmarks", "notebooks")

@@ -32,12 +32,10 @@ import torch
 from cifar10 import RECIPES
 from PIL import Image, JpegImagePlugin
 from provenance import ROOT, write
-from torch import Tensor
-from torch.nn import functional as F
 from training_speed import EPOCHS, IMAGES, elsewhere, usual
 from turns import BATCH, figure, in_turns, show
 
-from kdlab import data, devices, models
+from kdlab import data, devices, losses, models
 from kdlab.evaluation import evaluate, paired_difference
 from kdlab.training import Knobs, Step, distil, finish
 from workbook import task
@@ -65,12 +63,8 @@ SHORT = Short(epochs=3, batch=32, lr=2e-3, smoothing=0.1, weight_decay=0.05, pad
 
 
 def smoothed(smoothing: float):
-    """The method of `distil` that minimises cross-entropy against labels of which so much, in [0, 1], is spread."""
-
-    def method(model, batch, targets, knobs) -> dict[str, Tensor]:
-        return {"loss": F.cross_entropy(model(batch.images).float(), batch.labels, label_smoothing=smoothing)}
-
-    return method
+    """The method of `distil` that minimises cross-entropy against labels of which so much, in [0, 1), is spread."""
+    return functools.partial(losses.logits, label_smoothing=smoothing)
 
 
 def short(model: torch.nn.Module, dataset: data.Dataset, recipe: Short, *, seed: int) -> tuple[Iterator[Step], int]:

@@ -6,9 +6,8 @@
 import json
 from pathlib import Path
 
-import matplotlib
-
-from workbook.plots.machines import draw
+from workbook.plots.base import write_svg
+from workbook.plots.latency import machines
 
 PAIR = {"tutorial-teacher": "the teacher", "tutorial-student": "the student"}
 
@@ -56,14 +55,12 @@ def _of(ways: dict[str, dict[str, float]], variant: str | None) -> dict[int, flo
 
 def write(root: Path) -> Path:
     """Draws all records in results/ into .github/machines.svg below the repository's root, the same bytes each time."""
-    lines: dict[str, dict] = {}
+    lines = {}
     for kind in ("cpu", "gpu"):
         for variant, said in (("eager", "eager"), (None, "fastest setting")):
             for machine, times in latencies(root / "results", PAIR, variant=variant, kind=kind).items():
-                lines[f"{machine.replace(': recorded', '')}, {said}"] = times
-    with matplotlib.rc_context({"svg.hashsalt": "machines"}):
-        draw(lines).savefig(file := root / ".github" / "machines.svg", metadata={"Date": None, "Creator": None})
-    return file
+                lines[machine.replace(": recorded", ""), said] = times
+    return write_svg(machines(lines), root / ".github" / "machines.svg")
 
 
 if __name__ == "__main__":

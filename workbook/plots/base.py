@@ -3,6 +3,7 @@
 import unicodedata
 from collections.abc import Mapping, Sequence
 from functools import cache
+from pathlib import Path
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -33,6 +34,13 @@ _STYLE = {
 LETTERS = {"fontfamily": "monospace"}  # for names: I, l and 1 must look different; see `lettered` for any script
 LONGEST = 22  # letters of a class's name
 styled = matplotlib.rc_context(_STYLE)  # as a decorator: the style holds while a figure is made, and nowhere else
+
+
+def write_svg(figure: Figure, file: Path) -> Path:
+    """Writes a figure as SVG, the same bytes each time, and returns the file."""
+    with matplotlib.rc_context({"svg.hashsalt": file.stem}):
+        figure.savefig(file, metadata={"Date": None, "Creator": None})
+    return file
 
 
 def blank(title: str, xlabel: str, ylabel: str, size: tuple = (8, 4.2), dpi: int | None = None) -> tuple[Figure, Axes]:

@@ -11,7 +11,7 @@ import matplotlib
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 
-from workbook.plots.base import COLORS, styled
+from workbook.plots.base import COLORS, styled, write_svg
 
 BLUE, ORANGE, GREEN, PINK, YELLOW, SKY, BLACK = COLORS
 # Digit 17 of the training images of notebook 00 and its teacher's soft targets at T = 4, as they were computed there.
@@ -278,9 +278,7 @@ def write(root: Path) -> list[Path]:
     files = []
     for draw in DRAWINGS:
         folder = root / (".github" if draw is workbook else "notebooks/drawings")
-        with matplotlib.rc_context({"svg.hashsalt": draw.__name__}):
-            draw().figure.savefig(file := folder / f"{draw.__name__}.svg", metadata={"Date": None, "Creator": None})
-        files.append(file)
+        files.append(write_svg(draw().figure, folder / f"{draw.__name__}.svg"))
     return files
 
 

@@ -8,11 +8,10 @@ import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import matplotlib
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter
 
-from workbook.plots.base import COLORS, LINES, MARKERS, plain_ticks, styled
+from workbook.plots.base import COLORS, LINES, MARKERS, plain_ticks, styled, write_svg
 
 COLUMNS = {  # of the picture: a record's axis → title, and what its values count
     "images": ("more images", "images to train on"),
@@ -93,9 +92,7 @@ def write(root: Path, record: dict) -> Path:
     """Draws a record into .github/growth.svg below the repository's root, the same bytes each time."""
     rows = [row | ({"value": float(f"{row['teacher_multiply_adds'] / 1e6:.2g}")} if row["axis"] == "teacher" else {})
             for row in record["rows"]]
-    with matplotlib.rc_context({"svg.hashsalt": "growth"}):
-        curves(rows).savefig(file := root / ".github" / "growth.svg", metadata={"Date": None, "Creator": None})
-    return file
+    return write_svg(curves(rows), root / ".github" / "growth.svg")
 
 
 if __name__ == "__main__":

@@ -167,6 +167,29 @@ def devices(
     return figure
 
 
+@styled
+def machines(lines: Mapping[tuple[str, str], Mapping[str, Times]]) -> Figure:
+    """Milliseconds for one image over the batch, as records of machines tell them; a panel for each network.
+
+    Args:
+        lines: (machine, setting) → network → times. A machine has a colour; settings that are not "eager" are dashed.
+    """
+    names = list(dict.fromkeys(machine for machine, _ in lines))
+    networks = list(dict.fromkeys(network for times in lines.values() for network in times))
+    figure, axes = _panels(len(networks), height=3.4 + 0.24 * len(lines))
+    for ax, network in zip(axes, networks, strict=True):
+        for (machine, setting), times in lines.items():
+            values, i = _each({network: times.get(network, {})})[network], names.index(machine)
+            style = dict(color=COLORS[i % len(COLORS)], marker=MARKERS[i % len(MARKERS)], label=f"{machine}, {setting}")
+            ax.plot(list(values), list(values.values()), linestyle="-" if setting == "eager" else "--", **style)
+        ax.set(title=network, yscale="log")
+        _batches(ax, sorted({batch for line in ax.lines for batch in line.get_xdata()}))
+        plain_ticks(ax.yaxis, subs=(1,))
+    axes[0].set_ylabel("milliseconds for one image")
+    _legend(figure, *axes, columns=1)
+    return figure
+
+
 def _each(times: Mapping[str, Times]) -> dict[str, dict[int, float]]:
     """Milliseconds for one image, out of those for whole batches, by rising batch."""
     return {name: {n: found[n] / n for n in sorted(found)} for name, found in times.items()}

@@ -10,7 +10,7 @@ import torch
 from kdlab import devices
 from workbook import record
 from workbook.record import archive, latencies, sheet, trainings
-from workbook.record.sheet import SIZES, Clock, LeftOut, Sheet, Stopped, complain
+from workbook.record.sheet import SIZES, Clock, LeftOut, Sheet, Stopped, complain, first_line
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -85,7 +85,7 @@ def choose(name: str) -> torch.device:
             try:
                 torch.cuda.init()
             except (RuntimeError, AssertionError) as said:  # no driver, one that is too old, a torch without CUDA
-                reason = f"; torch says: {str(said).strip().splitlines()[0]}"
+                reason = f"; torch says: {first_line(said)}"
         raise ValueError(f"{error}{reason}") from None
 
 

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from kdlab.data import Dataset, Split
-from workbook.record.sheet import LeftOut
+from workbook.record.sheet import LeftOut, first_line
 
 
 def read(path: str | Path, *, train: int, test: int) -> Dataset:
@@ -34,8 +34,7 @@ def read(path: str | Path, *, train: int, test: int) -> Dataset:
                 if member.isfile() and len(parts) >= 3 and parts[-3] in ("train", "test"):
                     files.setdefault(parts[-3:-1], []).append(packed.extractfile(member).read())
     except (OSError, tarfile.TarError, lzma.LZMAError, zlib.error, EOFError) as error:
-        said = str(error).splitlines()[0].rstrip(":")
-        raise LeftOut(f"{Path(path).name} cannot be read: {type(error).__name__}: {said}") from None
+        raise LeftOut(f"{Path(path).name} cannot be read: {type(error).__name__}: {first_line(error)}") from None
     classes = sorted({kind for _, kind in files})
     if len(classes) < 2 or any((part, kind) not in files for part in ("train", "test") for kind in classes):
         raise LeftOut(f"{Path(path).name} does not hold train/CLASS/*.jpg and test/CLASS/*.jpg of the same classes")

@@ -14,7 +14,7 @@ from kdlab import devices, models
 from kdlab.latency import Row, measure, sweep
 from workbook import runtimes
 from workbook.labs import roofline
-from workbook.record.sheet import Clock
+from workbook.record.sheet import Clock, first_line
 
 NETWORKS = {  # name in the record → name of kdlab.models, side of a picture, classes
     "tutorial-teacher": ("tutorial-teacher", 32, 10),
@@ -83,7 +83,7 @@ def _timed(network, name, shape, batch, where, threads, variants, copies, second
         return sweep({name: network}, shape, batches=[batch], devices=[str(where)], threads=threads,
                      variants=runtimes.builders(variants), **options)
     except (RuntimeError, torch.OutOfMemoryError) as error:  # while it was timed: a driver's words, or no memory left
-        said = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
+        said = f"{type(error).__name__}: {first_line(error)}"
         return [Row(name, batch, str(where), n, v, None, said, copies) for v in variants for n in threads]
     finally:
         if where.type == "cuda":

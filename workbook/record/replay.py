@@ -4,7 +4,6 @@ The order of the images, the method, the knobs and the optimizer are those of `k
 result, up to the GPU's rounding; what is gained is time, where a step's kernels are shorter than their launches.
 """
 
-import contextlib
 import functools
 import math
 from collections.abc import Callable
@@ -58,9 +57,9 @@ def distil(
     def fetch(number: int) -> tuple[Batch, torch.Tensor | None]:
         place, view = next(order), (number - 1) // epoch % views
         indices = places[place]
-        images = split.images[indices]
+        images = split.images.index_select(0, indices)
         images = augment(images, recipe, indices=indices, view=view) if recipe else images
-        images = dataset.normalize(images.contiguous(memory_format=form))
+        images = dataset.normalize(images).contiguous(memory_format=form)
         return Batch(images, split.labels[indices], indices), None if stored is None else stored[view, place]
 
     batch, targets = fetch(1)
@@ -116,10 +115,9 @@ def _recorded(step: Callable[[], None], parts: list[nn.Module], optimizer) -> Ca
         for _ in range(3):
             step()
     torch.cuda.current_stream().wait_stream(side)
-    with contextlib.ExitStack() as recording:
-        graph = torch.cuda.CUDAGraph()
-        optimizer.zero_grad(set_to_none=True)
-        recording.enter_context(torch.cuda.graph(graph))
+    graph = torch.cuda.CUDAGraph()
+    optimizer.zero_grad(set_to_none=True)
+    with torch.cuda.graph(graph):
         step()
     with torch.no_grad():
         for tensor, old in zip(held, before):

@@ -115,7 +115,7 @@ class Sheet:
             said["said"] = "stopped before its end"
             raise
         except Exception as error:
-            said["said"] = f"failed: {type(error).__name__}: {str(error).strip().splitlines()[0] if str(error) else ''}"
+            said["said"] = f"failed: {type(error).__name__}: {first_line(error)}"
             said["traceback"] = traceback.format_exc().replace(str(ROOT), ".")
         finally:
             said["seconds"] = round(time.monotonic() - start, 1)
@@ -152,7 +152,7 @@ def provenance(device: torch.device, options: list[str], commit: str | None = No
         "load_before": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "versions": versions,
-        "commit": commit or _commit(),
+        "commit": commit or commit_of("kdlab", "workbook"),
         "command": " ".join(["python", "-m", "workbook.record", *short]),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
@@ -167,16 +167,25 @@ def _driver() -> str:
     return said[0] if said else "unknown"
 
 
-def _commit() -> str | None:
+def commit_of(*folders: str) -> str | None:
+    """The short commit of this copy of the repository, with a + where tracked files in these folders differ from it.
+
+    None outside a git checkout that `git archive` did not make.
+    """
     if not ARCHIVED.startswith("$"):
         return ARCHIVED[:12]
     git = ["git", "-C", str(ROOT)]
     try:
         found = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True)
-        changed = subprocess.run([*git, "diff", "--quiet", "HEAD", "--", "kdlab", "workbook"]).returncode
+        changed = subprocess.run([*git, "diff", "--quiet", "HEAD", "--", *folders]).returncode
     except (OSError, subprocess.CalledProcessError):
         return None
     return found.stdout.strip() + ("+" if changed else "")
+
+
+def first_line(error: BaseException) -> str:
+    """Of what an error says, or its kind where it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def complain(sentence: object) -> int:

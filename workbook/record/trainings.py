@@ -19,7 +19,7 @@ from kdlab.evaluation import evaluate, paired_difference
 from kdlab.training import Knobs
 from workbook.labs import many
 from workbook.record import replay
-from workbook.record.sheet import Clock, LeftOut, Size
+from workbook.record.sheet import Clock, LeftOut, Size, first_line
 
 BATCH = 128
 ADAM = torch.optim.Adam
@@ -38,7 +38,7 @@ def fit(model: nn.Module, dataset: Dataset, knobs, *, steps: int, **options) -> 
             replay.distil(model, dataset, knobs, steps=steps, **options)
             way = "one CUDA graph a step"
         except RuntimeError as failed:
-            error = f"a step could not be recorded: {str(failed).splitlines()[0]}"
+            error = f"a step could not be recorded: {first_line(failed)}"
             model.load_state_dict(untouched[0].state_dict())
             options |= {"method": untouched[1]} if untouched[1] is not None else {}
             start = time.perf_counter()
@@ -70,8 +70,7 @@ class Cosine:
         maps, answer = _both(student, batch.images)
         taught = F.avg_pool1d(targets.flatten(1).float(), 2)  # (batch, 1024)
         soft = (1 - F.cosine_similarity(maps.flatten(1), taught)).mean()
-        hard = F.cross_entropy(answer, batch.labels)
-        return {"loss": losses.mixed(soft, hard, knobs.alpha), "soft": soft, "hard": hard}
+        return _parts(soft, answer, batch, knobs)
 
 
 class Regressor(nn.Module):
@@ -86,8 +85,7 @@ class Regressor(nn.Module):
     def forward(self, student: nn.Sequential, batch, targets: Tensor, knobs: Knobs) -> dict[str, Tensor]:
         maps, answer = _both(student, batch.images)
         soft = F.mse_loss(self.widen(maps).float(), targets.float())
-        hard = F.cross_entropy(answer, batch.labels)
-        return {"loss": losses.mixed(soft, hard, knobs.alpha), "soft": soft, "hard": hard}
+        return _parts(soft, answer, batch, knobs)
 
 
 def maps_of(network: nn.Sequential) -> nn.Sequential:
@@ -99,6 +97,11 @@ def _both(student: nn.Sequential, images: Tensor) -> tuple[Tensor, Tensor]:
     body = maps_of(student)
     maps = body(images)
     return maps.float(), student[len(body) :](maps).float()
+
+
+def _parts(soft: Tensor, answer: Tensor, batch, knobs: Knobs) -> dict[str, Tensor]:
+    hard = F.cross_entropy(answer, batch.labels)
+    return {"loss": losses.mixed(soft, hard, knobs.alpha), "soft": soft, "hard": hard}
 
 
 def tutorial(device: torch.device, clock: Clock, size: Size, cifar: Dataset) -> Iterator[dict]:

@@ -8,7 +8,7 @@ import pytest
 
 from workbook.labs import recorded
 from workbook.labs.recorded import latencies
-from workbook.plots.machines import draw
+from workbook.plots import latency as figures
 
 ROOT = Path(__file__).parents[3]
 
@@ -81,9 +81,9 @@ def test_the_committed_picture_is_that_of_the_committed_records(tmp_path):
 
 
 def test_a_machine_has_one_colour_and_its_fastest_setting_is_dashed():
-    lines = {"A, 2 cores, eager": {"the student": {1: 1.0, 4: 2.0}},
-             "A, 2 cores, fastest setting": {"the student": {4: 1.0}}, "B, eager": {"the teacher": {1: 3.0}}}
-    student, teacher = draw(lines).axes
+    lines = {("A, 2 cores", "eager"): {"the student": {1: 1.0, 4: 2.0}},
+             ("A, 2 cores", "fastest setting"): {"the student": {4: 1.0}}, ("B", "eager"): {"the teacher": {1: 3.0}}}
+    student, teacher = figures.machines(lines).axes
     eager, fastest, _ = student.lines
     assert [*eager.get_xdata()] == [1, 4] and [*eager.get_ydata()] == [1.0, 0.5]
     assert eager.get_color() == fastest.get_color() != teacher.lines[2].get_color()

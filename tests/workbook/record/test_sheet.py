@@ -47,6 +47,15 @@ def test_what_was_found_before_a_failure_stays_and_the_next_section_runs(made):
     assert found["sections"]["second"]["said"] == "done"
 
 
+def test_an_error_without_words_is_told_by_its_kind(made):
+    def silent():
+        raise EOFError
+        yield
+
+    made.run("first", 1.0, silent)
+    assert read(made)["sections"]["first"]["said"] == "failed: EOFError: EOFError"
+
+
 def test_nothing_is_begun_when_the_minutes_are_over(made):
     made.clock.start -= 31
     made.run("first", 0.5, lambda: pytest.fail("it has begun"))
