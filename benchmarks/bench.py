@@ -22,6 +22,7 @@ NAMES = [
     "training_speed",
     "libraries",
     "many_students",
+    "methods_speed",
     "growth",
     "live_panel",
     "headline",

@@ -14,7 +14,7 @@ def hierarchical_context(*, student_features: Tensor, teacher_features: Tensor) 
 
     Returns a scalar >= 0; grids that are no smaller than the maps are left out. ValueError: shapes that differ.
 
-    Source: Chen, Liu, Zhao, Jia 2021, arXiv:2104.09044, section 3.4 (HCL).
+    Source: Chen, Liu, Zhao, Jia 2021, arXiv:2104.09044, the hierarchical context loss (HCL).
     """
     shape, other = tuple(student_features.shape), tuple(teacher_features.shape)
     if len(shape) != 4 or shape != other:
