@@ -1,3 +1,36 @@
 """The drawings of the notebooks from 20 on, each made by a function of its name; drawings.py writes them."""
 
-DRAWINGS = ()
+from workbook.plots.base import styled
+from workbook.plots.sheet import BLACK, BLUE, GREEN, ORANGE, Sheet
+
+
+@styled
+def article() -> Sheet:
+    """Notebook 20: what the article's program does, where its seven faults are, and what is missing from it."""
+    sheet, red, green = Sheet(106, 44), "#a82c00", "#00684c"
+    sheet.text(3, 40.6, "numbers: the seven faults", ha="left", size=11.5, color=red, weight="bold")
+    sheet.box(3, 13, 17, 9, "images\nin random batches", BLACK)
+    sheet.box(35, 28, 20, 9, "teacher\nconv 32, conv 64, fc", BLUE)
+    sheet.box(35, 13, 20, 9, "student\nconv 16, conv 32, fc", ORANGE)
+    sheet.box(70, 13, 17, 9, "loss\ncross-entropy", GREEN)
+    sheet.box(70, 2.5, 17, 5, "labels", BLACK)
+    sheet.arrow((20, 17.5), (35, 17.5), text="to(device)")
+    sheet.arrow((55, 17.5), (70, 17.5), text="softmax")
+    sheet.arrow((78.5, 7.5), (78.5, 13))
+    sheet.arrow((87, 17.5), (93, 17.5))
+    sheet.text(99, 17.5, "a training\nloss")
+    sheet.arrow((45, 28), (45, 22))
+    sheet.text(43.5, 25, "5  copy weights", ha="right", color=red, weight="bold")
+    sheet.text(33.5, 32.5, "4  never trained,\nnever asked", ha="right", color=red, weight="bold")
+    sheet.text(27.5, 14.8, "3  not defined", color=red, weight="bold")
+    sheet.text(45, 10.6, "2  fc of the wrong size", color=red, weight="bold")
+    sheet.text(62.5, 14.8, "1  too many", color=red, weight="bold")
+    sheet.text(90, 26, "6  wrong formulas", color=red, weight="bold")
+    sheet.text(11.5, 8.6, "7  no seed,\nnot normalised", color=red, weight="bold")
+    sheet.text(98, 10.4, "7  no test", color=red, weight="bold")
+    missing = dict(text="missing: the teacher’s answers", at=(2, 1.6), dashed=True, color=green)
+    sheet.arrow((55, 32.5), (78.5, 32.5), (78.5, 22), **missing)
+    return sheet
+
+
+DRAWINGS = (article,)
