@@ -9,8 +9,8 @@ from workbook.plots.conventions import copies, off
 
 @pytest.mark.parametrize("value, said", [
     (1.0, "right"), (0.1, "10 times too weak"), (1 / 1296, "1,296 times too weak"), (2.5, "2.5 times too strong"),
-    (0.0, "the teacher is lost"), (math.inf, "the labels are lost"), (math.nan, "no share to compare"),
-    (0.09999999999999999, "10 times too weak"),
+    (0.0, "the teacher is lost"), (math.inf, "the labels are lost"),
+    (math.nan, "nothing to weigh: only the scale differs"), (0.09999999999999999, "10 times too weak"),
 ])
 def test_how_far_off_in_words(value, said):
     assert off(value) == said

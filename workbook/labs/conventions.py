@@ -303,7 +303,7 @@ _ALL = (
     Convention(
         "Model-Optimizer", "NVIDIA/Model-Optimizer: modelopt/torch/distill", "kd_loss_weight", "", "temperature",
         {"kd_loss_weight": 0.5, "temperature": 1.0},
-        "StaticLossBalancer({kd_loss_weight}), LogitsDistillationLoss(temperature={temperature})",
+        "StaticLossBalancer([{kd_loss_weight}]), LogitsDistillationLoss(temperature={temperature})",
         peers.model_optimizer, per_number=True,
     ),
     Convention(

@@ -6,7 +6,7 @@ const STYLE = `
   padding: 0.4rem 0.6rem 0.8rem; font-family: var(--jp-ui-font-family, system-ui, sans-serif); font-size: 0.95rem;
   line-height: 1.4; color: var(--jp-content-font-color1, currentColor); }
 [data-jp-theme-light="false"] .kd-conventions { --right: #35c79c; --wrong: #e69f00; --stripe: #00000088; }
-.kd-conventions-controls { display: grid; grid-template-columns: auto minmax(8rem, 20rem) 5rem; gap: 0.35rem 0.8rem;
+.kd-conventions-controls { display: grid; grid-template-columns: max-content minmax(8rem, 20rem) 5rem; gap: 0.35rem 0.8rem;
   align-items: center; }
 .kd-conventions label { font-weight: 600; white-space: nowrap; }
 .kd-conventions select, .kd-conventions input { width: 100%; margin: 0; box-sizing: border-box; font: inherit;
@@ -88,12 +88,12 @@ function times(one, other, given, classes) {
 }
 
 function off(value) { // as workbook/plots/conventions.py says it
-  if (Number.isNaN(value)) return "no share to compare";
+  if (Number.isNaN(value)) return "nothing to weigh: only the scale differs";
   if (value === 0) return "the teacher is lost";
   if (value === Infinity) return "the labels are lost";
   if (Math.abs(value - 1) < 1e-9) return "right";
   const much = Math.max(value, 1 / value);
-  const text = much < 1000 ? String(Number(much.toPrecision(3))) : Math.round(much).toLocaleString("en");
+  const text = much < 999.5 ? String(Number(much.toPrecision(3))) : Math.round(much).toLocaleString("en");
   return `${text} times too ${value < 1 ? "weak" : "strong"}`;
 }
 

@@ -41,11 +41,11 @@ def copies(times: Mapping[str, float], *, title: str) -> Figure:
 def off(value: float) -> str:
     """In words how far off a copy is: "right", "10 times too weak", "3 times too strong"."""
     if math.isnan(value):
-        return "no share to compare"
+        return "nothing to weigh: only the scale differs"
     if value in (0, math.inf):
         return "the teacher is lost" if value == 0 else "the labels are lost"
     if math.isclose(value, 1, rel_tol=1e-9):
         return "right"
     much = max(value, 1 / value)
-    number = f"{much:.3g}" if much < 1000 else f"{much:,.0f}"
+    number = f"{much:.3g}" if much < 999.5 else f"{much:,.0f}"
     return f"{number} times too {'weak' if value < 1 else 'strong'}"
