@@ -9,7 +9,8 @@ def conventions() -> Sheet:
     """Notebook 21: four questions to a library's line, what the gradient is made of, another library's line."""
     sheet = Sheet(98, 38)
     sheet.box(3, 15, 17, 11, "one library\nalpha = 0.9\nT = 4", BLUE)
-    asked = ("What does alpha weigh?\nthe teacher, or the labels", "Is the soft loss times T²?\nelse it fades as T grows",
+    asked = ("What does alpha weigh?\nthe teacher, or the labels",
+             "Is the soft loss times T²?\nelse it fades as T grows",
              "Averaged over what?\nimages, or classes as well", "KL or cross-entropy?\nthe same gradient")
     for i, text in enumerate(asked):
         sheet.box(27, 29.2 - 8.6 * i, 25, 6.6, text, (ORANGE, GREEN, PINK, SKY)[i], size=10.5)
