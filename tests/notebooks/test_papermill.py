@@ -54,6 +54,9 @@ SMALL = {
     },
     "17": {"seed": 3, "student": "cnn-4", "few": 20, "steps": 20, "seeds": 2},
     "20": {"seed": 3, "seeds": 2, "labelled": 50, "steps": 4, "teacher_steps": 2, "temperature": 1.0},
+    "21": {
+        "seed": 3, "seeds": 2, "labelled": 20, "wrong": 0.0, "alpha": 0.5, "temperature": 1.0, "steps": 10,
+    },
     "01": {"seed": 3, "steps": 20, "batch_size": 16, "lr": 1e-3},
     "00": {"seed": 3, "labelled": 20, "temperature": 8.0},
     "02": {"seed": 3, "pictures": 500, "steps": 20, "temperature": 1.0},
