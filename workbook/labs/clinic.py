@@ -256,11 +256,14 @@ def rounds(checkup: Callable) -> Callable:
     return lambda number: checkup(admit(number).fit)
 
 
-def chart(healthy: Record, sick: Record) -> str:
-    """A table of what was seen of two patients, side by side."""
-    one, other = healthy.summary(), sick.summary()
-    rows = [f"{name:42}{value:10.3f}{other[name]:10.3f}" for name, value in one.items()]
-    return "\n".join([f"{'':42}{'healthy':>10}{'patient':>10}", *rows])
+def chart(records: Mapping[str, Record]) -> str:
+    """A table of what was seen of patients, a column for each: name → its record."""
+    columns = {name: record.summary() for name, record in records.items()}
+    lines = [" " * 41 + "".join(f"{name:>9}" for name in columns)]
+    for row in next(iter(columns.values())):
+        cells = (column[row] for column in columns.values())
+        lines.append(f"{row:41}" + "".join(f"{cell:9.2f}" if abs(cell) < 1000 else f"{cell:9.0f}" for cell in cells))
+    return "\n".join(lines)
 
 
 QUESTIONS = (

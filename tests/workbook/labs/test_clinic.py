@@ -153,9 +153,10 @@ def test_a_diagnosis_is_compared_without_naming_it():
     assert clinic.compared({1: None, 2: ...})() is None
 
 
-def test_a_chart_puts_two_records_side_by_side(seen):
-    lines = clinic.chart(seen["healthy"][0], seen["mean"][0]).splitlines()
-    assert lines[0].split() == ["healthy", "patient"] and len(lines) == 13
+def test_a_chart_has_a_column_for_each_record_and_a_line_for_each_figure(seen):
+    lines = clinic.chart({"healthy": seen["healthy"][0], "3": seen["mean"][0], "4": seen["cache"][0]}).splitlines()
+    assert lines[0].split() == ["healthy", "3", "4"] and len(lines) == 13
+    assert all(len(line) == len(lines[0]) for line in lines)
 
 
 def test_a_run_repeats_bit_for_bit_and_leaves_the_random_state(seen):
