@@ -76,18 +76,19 @@ FAULTS = {
     "train mode": Fault(
         "the teacher is asked in training mode", "haitongli#25, sparseml#2191", (("    teacher.eval()\n", ""),)),
     "teacher learns": Fault(
-        "the optimizer moves the teacher, too", "no report; met in our own trainings",
+        "the optimizer moves the teacher, too", "no report at hand",
         (("student.parameters()", "nn.ModuleList([student, teacher]).parameters()"), (".detach()", ""))),
     "cache": Fault(
         "the teacher's logits were stored in a shuffled order", "haitongli#4, #9, #23, Cream#109",
         ((_LOOP, _FILL + _LOOP), (_ASK, "cache[i]"))),
     "classes": Fault(
-        "the teacher's classes stand in another order than the labels", "deit#124", (("[:, order]", ""),)),
+        "the teacher's classes stand in another order than the labels",
+        "no report at hand; in deit#124 their number differs", (("[:, order]", ""),)),
     "eval mode": Fault(
-        "after the first test the student's batch norm stays in eval mode", "no report; met in our own trainings",
+        "after the first test the student's batch norm stays in eval mode", "no report at hand",
         ((_LOOP + "        student.train()\n", "    student.train()\n" + _LOOP),)),
     "autocast": Fault(
-        "autocast is opened around the whole training", "no report; met in our own trainings",
+        "autocast is opened around the whole training", "no report at hand; met while this workbook was made",
         (("def fit", "@torch.autocast('cpu', torch.bfloat16)\ndef fit"),)),
 }
 _NAMES = "zero one two three four five six seven eight nine".split()
@@ -103,7 +104,8 @@ class Record:
     `soft_gradient` and `hard_gradient` are the lengths of the two parts' gradients at the student's first weights,
     `confidence` the student's mean largest probability on the test images, `agreement` the percentage of test images
     on which it says what the teacher said before the training, `statistics` how often the student's batch norm looked
-    at a batch, `teacher_moved` the largest change of a weight of the teacher, or of its batch norm's statistics.
+    at a batch, `teacher_moved` the largest change of a weight of the teacher, or of its batch norm's statistics,
+    `weights` the student's at the end, in one row.
     """
 
     soft: list[float] = field(default_factory=list)
