@@ -19,8 +19,8 @@ def weighted() -> Sheet:
     sheet.text(54, 37, "its weight", size=11, weight="bold")
     sheet.box(70, 17.5, 24, 9, "the loss\nsum of the products\n÷ sum of the weights", GREEN)
     sheet.text(82, 31.5, "only the proportions\nof the weights count", size=10)
-    sheet.box(20, 1.5, 68, 5, "who says the weight? teacher · label · student · a second teacher", BLACK, size=10.5)
-    sheet.arrow((54, 6.5), (54, 10), color="#b04a8a", dashed=True)
+    sheet.box(14, 1.8, 80, 5, "who says the weight? teacher · label · student · a second teacher", BLACK, size=10.5)
+    sheet.arrow((54, 6.8), (54, 10), color="#b04a8a", dashed=True)
     return sheet
 
 
