@@ -1,8 +1,10 @@
 """The benchmarks compare what they say they compare: the same loss, the same batches, turns that are fair."""
 
 import importlib.util
+import json
 import multiprocessing
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 import torch
 
 from kdlab import bank, data, models
+from kdlab.evaluation import paired_difference
 from kdlab.losses import distillation_loss
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
@@ -20,6 +23,7 @@ import libraries  # noqa: E402
 import rare_class  # noqa: E402
 import training_speed  # noqa: E402
 import turns  # noqa: E402
+import weighted  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -173,3 +177,19 @@ def test_rare_class_pairs_each_situation_with_its_control():
         for part in ("the rare digit", "all classes"):
             assert set(gains[part][case]) == {"2", "7", "mean of the digits"}
             assert gains[part][case]["2"]["mean"] == pytest.approx(100 * (level[treated] - level[control]), abs=1e-3)
+
+
+def test_the_record_of_weights_names_students_by_situation_and_rule_as_json_can_write_them():
+    won = {"right": paired_difference([90.0, 92.0], [80.0, 84.0])}
+    space = {"splits": {3: None, 4: None}, "score": {"labels": [90.0, 91.0], ("mixed", "right"): [94.0, 95.0]},
+             "gains": {kind: won for kind in weighted.HEADINGS}, "on_wrong": {}, "again": {}, "miss": [[5.0], [20.0]]}
+    made = json.loads(json.dumps(weighted.record(space)))
+    assert made["seeds"] == [3, 4] and made["accuracy_percent"]["mixed, right"] == [94.0, 95.0]
+    assert made["gains_points"]["mixed"]["right"]["mean"] == 9.0
+    assert made["errors_on_held_out_percent"] == {"good": [5.0], "weak": [20.0]}
+
+
+def test_the_record_of_weights_has_a_heading_for_each_group_of_gains_in_the_notebook():
+    cells = json.loads((BENCHMARKS.parent / "notebooks/24_weighted_and_important.ipynb").read_text())["cells"]
+    groups = re.findall(r'^gains\["(\w+)"\]', "\n".join("".join(cell["source"]) for cell in cells), re.M)
+    assert groups == list(weighted.HEADINGS)
