@@ -42,7 +42,7 @@ def weighted(answer: Callable) -> None:  # 25, exercise 1
 
 
 @checks("five counts that sum to the images; accuracy and fidelity are sums of them")
-def cases(answer: Callable) -> None:  # 25, exercise 2
+def cases(answer: Callable) -> None:  # 25, exercise 3
     """The answer maps the answers of teacher and student and the labels, int64 (n,), to five counts."""
     labels = torch.tensor([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1, 2, 3, 4])
     teacher = torch.tensor([0, 1, 2, 3, 4, 5, 6, 7, 1, 4, 6, 2, 7, 9, 0])
@@ -64,7 +64,7 @@ def cases(answer: Callable) -> None:  # 25, exercise 2
 
 
 @checks("a picture's shares sum to 1, hard gates give one leaf, and the gradient reaches every gate")
-def paths(answer: Callable) -> None:  # 25, exercise 3
+def paths(answer: Callable) -> None:  # 25, exercise 2
     """The answer maps gates (batch, 2**depth − 1), each the chance to go right, to leaves (batch, 2**depth)."""
     for depth in (1, 2, 4):
         gates = torch.rand(5, 2**depth - 1)
