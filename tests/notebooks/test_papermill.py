@@ -55,6 +55,7 @@ SMALL = {
     "24": {"seed": 3, "seeds": 2, "images": 20, "share": 0.5, "temperature": 8.0, "steps": 10},
     "25": {
         "seed": 3, "seeds": 2, "labelled": 20, "mixtures": 50, "depth": 1, "temperature": 8.0, "rounds": 2, "steps": 10,
+    },
     "26": {
         "seed": 3, "seeds": 2, "labelled": 20, "layers": 4, "kth": 3, "rank": 1, "temperature": 8.0, "steps": 20,
     },

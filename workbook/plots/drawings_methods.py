@@ -1,6 +1,7 @@
 """The drawings of the notebooks from 20 on, each made by a function of its name; drawings.py writes them."""
 
 from collections.abc import Container
+
 from matplotlib.patches import Rectangle
 
 from workbook.plots.base import styled
@@ -149,6 +150,19 @@ def starts() -> Sheet:
     sheet.text(81, 12.2, "the nearest pair: the largest\nsingular values, and no others", size=10)
     sheet.text(49, 3.4, "blue: the teacher’s numbers · orange: the student’s first ones", weight="bold")
     return sheet
+
+
+
+def numbers(
+    sheet: Sheet, at: tuple[float, float], down: int, across: int, color: str, *, rows: Container[int] = range(9),
+    columns: Container[int] = range(9),
+) -> None:
+    """A matrix as squares with its lower left corner at a place; those outside of the rows and columns stay white."""
+    for row in range(down):
+        for column in range(across):
+            face = color if row in rows and column in columns else "white"
+            corner = at[0] + 1.9 * column, at[1] + 1.9 * (down - 1 - row)
+            sheet.ax.add_patch(Rectangle(corner, 1.9, 1.9, facecolor=face, edgecolor="#888888", alpha=0.75))
 
 
 DRAWINGS = (article, conventions, clinic, weighted, other_students, starts,)
