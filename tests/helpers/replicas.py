@@ -1,4 +1,4 @@
-"""One process of a group that torchrun starts: trains students in float64, and leaves each one's weights in a folder."""
+"""One process of a group that torchrun starts: trains students in float64, leaves their weights in a folder."""
 
 import sys
 from pathlib import Path

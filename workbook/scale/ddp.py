@@ -97,9 +97,13 @@ def main() -> None:
                 done = step.step
             if given.out and distributed.get_rank() == 0:
                 files.write_weights(student, given.out)
-    except (ValueError, RuntimeError) as error:
-        gone = isinstance(error, RuntimeError) and f"after step {done} another process was gone; the same command goes on"
-        sys.exit(f"{gone or error}" + (f" from {given.state}" if gone and given.state else ""))
+    except ValueError as error:
+        sys.exit(str(error))
+    except RuntimeError as error:
+        if not isinstance(error, distributed.DistError) and "gloo" not in str(error):
+            raise
+        goes_on = f"the same command goes on from {given.state}" if given.state else "begin again"
+        sys.exit(f"after step {done} another process was gone; {goes_on}")
 
 
 if __name__ == "__main__":
