@@ -44,7 +44,7 @@ def known(digits):
 def main(folder):
     torch.set_num_threads(1)
     digits = data.load("digits")
-    with ddp.group():
+    with ddp.group() as device:
         rank = distributed.get_rank()
         for name, method in {"logits": {}, "scaled": {"method": Scaled()}}.items():
             student, options = Double(), dict(steps=STEPS, batch_size=BATCH, settings=Settings(), **method)
@@ -57,8 +57,7 @@ def main(folder):
                 next(ddp.distil(Double(), digits, KNOBS, steps=1, batch_size=batch_size))
             except ValueError as error:
                 (folder / f"refused-{batch_size}-{rank}.txt").write_text(str(error))
-    sys.argv = ["ddp", *RUN, "--out", str(folder / "never.safetensors")]
-    ddp.main()
+        ddp.run(ddp.read([*RUN, "--out", str(folder / "never.safetensors")]), device)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ torch's DistributedDataParallel averages the gradients in each step; the loop is
 
 import argparse
 import contextlib
-import functools
 import os
 import sys
 from collections.abc import Iterator
@@ -77,7 +76,8 @@ def distil(
         yield step
 
 
-def main() -> None:
+def read(arguments: list[str] | None = None) -> argparse.Namespace:
+    """What the command's arguments ask for; None takes those of the process."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, default in (("steps", 300), ("batch-size", 64), ("every", 100), ("seed", 0)):
         parser.add_argument(f"--{name}", type=int, default=default)
@@ -85,25 +85,35 @@ def main() -> None:
     parser.add_argument("--teacher", type=Path, help="a bank of the digits' teacher; without it labels alone")
     parser.add_argument("--state", type=Path, help="goes on from this file where it exists, and writes it")
     parser.add_argument("--out", type=Path, help="the student's weights, as safetensors")
-    given = parser.parse_args()
-    torch.set_num_threads(1)
+    return parser.parse_args(arguments)
+
+
+def run(given: argparse.Namespace, device: torch.device) -> None:
+    """Trains a student of the digits in this process of the group, as `read` says."""
     digits, done = data.load("digits", seed=given.seed), 0
     teacher = bank.read(given.teacher, digits) if given.teacher else None
-    student = models.build(given.student, digits.shape, len(digits.classes), seed=given.seed)
-    run = functools.partial(distil, steps=given.steps, batch_size=given.batch_size, seed=given.seed, teacher=teacher)
+    student = models.build(given.student, digits.shape, len(digits.classes), seed=given.seed).to(device)
+    options = dict(steps=given.steps, batch_size=given.batch_size, seed=given.seed, teacher=teacher)
     try:
-        with group() as device:
-            for step in run(student.to(device), digits.to(device), state=given.state, every=given.every):
-                done = step.step
-            if given.out and distributed.get_rank() == 0:
-                files.write_weights(student, given.out)
-    except ValueError as error:
-        sys.exit(str(error))
+        for step in distil(student, digits.to(device), state=given.state, every=given.every, **options):
+            done = step.step
     except RuntimeError as error:
         if not isinstance(error, distributed.DistError) and "gloo" not in str(error):
             raise
         goes_on = f"the same command goes on from {given.state}" if given.state else "begin again"
         sys.exit(f"after step {done} another process was gone; {goes_on}")
+    if given.out and distributed.get_rank() == 0:
+        files.write_weights(student, given.out)
+
+
+def main() -> None:
+    given = read()
+    torch.set_num_threads(1)
+    try:
+        with group() as device:
+            run(given, device)
+    except ValueError as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

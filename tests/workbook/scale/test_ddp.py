@@ -22,10 +22,9 @@ ROOT = Path(__file__).parents[3]
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="torchrun's gloo on Windows")]
 
 
-def torchrun(*command, **options):
+def torchrun(*command):
     run = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *map(str, command)]
-    known = dict(cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, text=True, stderr=subprocess.PIPE)
-    return subprocess.Popen(run, **known, **options)
+    return subprocess.Popen(run, cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, text=True, stderr=subprocess.PIPE)
 
 
 @pytest.fixture(scope="module")
