@@ -3,6 +3,7 @@
 import importlib.util
 import struct
 import sys
+import time
 
 import pytest
 import torch
@@ -41,9 +42,12 @@ def from_wandb(folder):
     from wandb.proto.wandb_internal_pb2 import Record
 
     [file] = folder.glob("wandb/offline-run-*/run-*.wandb")
-    found = {}
-    for data in log_records(file.read_bytes()):
-        items = Record.FromString(data).history.item
+    found, records, until = {}, [], time.monotonic() + 60
+    while not any(record.HasField("exit") for record in records):  # W&B's own process writes it, a little later
+        assert time.monotonic() < until, "the run's file has no end"
+        records = [Record.FromString(data) for data in log_records(file.read_bytes())]
+    for record in records:
+        items = record.history.item
         items = {item.key or "/".join(item.nested_key): item.value_json for item in items}
         for name, value in items.items():
             if name[0] != "_":
