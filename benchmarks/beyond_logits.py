@@ -4,8 +4,8 @@
     python benchmarks/beyond_logits.py --data folder:PATH                CIFAR-10: ResNet-20 teaches ResNet-8
 
 Controls: the student alone, label smoothing, and a teacher whose answers are those of other images of the same class.
-The weights of the methods are those of workbook.labs.beyond. Each method's learning rate is that of the highest mean accuracy on a
-validation part, training images which no student and no test sees, over seeds of their own.
+The weights of the methods are those of workbook.labs.beyond. Each method's learning rate is that of the highest mean
+accuracy on a validation part, training images which no student and no test sees, over seeds of their own.
 
 On the digits three teachers, each of its own split of the images, teach the students of every seed; a seed's figure is
 the mean over the three, so that an interval is one over seeds. A student sees 50 images with their labels.
