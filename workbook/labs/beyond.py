@@ -37,7 +37,10 @@ class Way:
 
 @dataclass(frozen=True)
 class Pair:
-    """A student and a teacher by name, and where they are tapped: layers → (the student's, the teacher's)."""
+    """A student and a teacher by name, and where they are tapped: layers → (the student's, the teacher's).
+
+    The teacher's stand in the network's order: "maps", then "last", then "rows".
+    """
 
     student: str
     teacher: str
@@ -107,11 +110,11 @@ class Known(nn.Module):
         if rows != len(places):
             raise ValueError(f"there must be an answer for each image, got {rows} for {len(places)}")
         self.method, self.answers = method, answers
-        self.rows = torch.full((int(places.max()) + 1,), -1)
+        self.rows = torch.full((int(places.max()) + 2,), -1)  # the last stands for every image beyond
         self.rows[places.cpu()] = torch.arange(rows)
 
     def forward(self, student, batch, targets, knobs) -> dict[str, Tensor]:
-        at = self.rows[batch.indices.cpu()]
+        at = self.rows[batch.indices.cpu().clamp_max(len(self.rows) - 1)]
         if (at < 0).any():
             raise IndexError("a training image is not among those that the teacher was asked about")
         known = self.answers
@@ -121,9 +124,8 @@ class Known(nn.Module):
 
 def answers(pair: Pair, teacher: nn.Module, dataset: data.Dataset, places: Tensor) -> dict[str, Tensor]:
     """What the teacher says at all layers of the pair, for `student`: asked once."""
-    named = [layer for _, layers in pair.layers.values() for layer in layers]
-    order = dict.fromkeys(sorted(named, key=lambda name: [int(x) if x.isdigit() else 99 for x in name.split(".")]))
-    return asked(methods.tap(teacher, *order), dataset, places)
+    named = dict.fromkeys(layer for _, layers in pair.layers.values() for layer in layers)
+    return asked(methods.tap(teacher, *named), dataset, places)
 
 
 def exchanged(labels: Tensor, *, seed: int) -> Tensor:
