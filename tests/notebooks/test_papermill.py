@@ -52,6 +52,7 @@ SMALL = {
         "dataset": "PICTURES", "teacher": "cnn-16-32-64", "student": "cnn-4-8", "teacher_steps": 10,
         "student_steps": 10, "few": 20, "seeds": 2, "output": "OUTPUT",
     },
+    "23": {"seed": 3, "seeds": 2, "labelled": 20, "steps": 10, "tune": "KD"},
     "17": {"seed": 3, "student": "cnn-4", "few": 20, "steps": 20, "seeds": 2},
     "01": {"seed": 3, "steps": 20, "batch_size": 16, "lr": 1e-3},
     "00": {"seed": 3, "labelled": 20, "temperature": 8.0},
