@@ -1,5 +1,6 @@
 """The benchmarks compare what they say they compare: the same loss, the same batches, turns that are fair."""
 
+import dataclasses
 import importlib.util
 import json
 import multiprocessing
@@ -18,11 +19,13 @@ from kdlab.losses import distillation_loss
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
 import bench  # noqa: E402
+import beyond_logits  # noqa: E402
 import float32_variants  # noqa: E402
 import libraries  # noqa: E402
 import rare_class  # noqa: E402
 import training_speed  # noqa: E402
 import turns  # noqa: E402
+import tutorial_students  # noqa: E402
 import weighted  # noqa: E402
 
 
@@ -193,3 +196,31 @@ def test_the_record_of_weights_has_a_heading_for_each_group_of_gains_in_the_note
     cells = json.loads((BENCHMARKS.parent / "notebooks/24_weighted_and_important.ipynb").read_text())["cells"]
     groups = re.findall(r'^gains\["(\w+)"\]', "\n".join("".join(cell["source"]) for cell in cells), re.M)
     assert groups == list(weighted.HEADINGS)
+
+
+def test_a_rate_is_chosen_on_images_that_no_student_sees_and_by_its_mean():
+    labels = torch.zeros(1000, dtype=torch.int64)
+    seen, kept = beyond_logits.part_of(labels, 50, 3, 200)
+    assert len(set(seen.tolist())) == 50 and not set(seen.tolist()) & set(kept.tolist()) and len(kept) == 200
+    assert torch.equal(seen, beyond_logits.part_of(labels, 50, 3, 200)[0])
+    percent = {("AT", 0.1): (50, 70), ("AT", 0.3): (55, 64), ("KD", 0.1): (1, 2), ("KD", 0.3): (3, 0.5)}
+    rates, means = beyond_logits.tuned(["AT", "KD"], (0.1, 0.3), (0, 1), lambda *of: percent[of[:2]][of[2]])
+    assert rates == {"AT": 0.1, "KD": 0.3} and means["AT"] == {"0.1": 60, "0.3": 59.5}
+    assert beyond_logits.tuned(["AT"], (0.1,), (), None) == ({"AT": 0.1}, {})
+
+
+def test_the_tutorials_four_students_start_alike_and_learn_from_answers_of_before(glyphs):
+    few = dataclasses.replace(glyphs, train=glyphs.train.subset(slice(turns.BATCH)))
+    teacher = models.build("tutorial-teacher", (3, 32, 32), 10, seed=0).eval()
+    both = tutorial_students.Both(teacher)
+    with torch.no_grad():
+        said = both(glyphs.normalize(glyphs.train.images[:2]))
+        torch.testing.assert_close(said["logits"], teacher(glyphs.normalize(glyphs.train.images[:2])))
+    assert said["maps"].shape == (2, 32, 8, 8)
+    places = torch.arange(len(few.train))
+    answers = {"maps": torch.zeros(len(places), 32, 8, 8), "logits": torch.zeros(len(places), 10)}
+    ways = tutorial_students.methods(answers, places, seed=0)
+    assert list(ways) == ["alone", "soft targets", "cosine", "regressor"] and ways["alone"] is None
+    students = [tutorial_students.student(few, way, seed=0, epochs=1) for way in ways.values()]
+    firsts = [next(student.parameters()) for student in students]
+    assert not any(torch.equal(firsts[0], other) for other in firsts[1:])

@@ -1,0 +1,181 @@
+"""Published methods of distillation on one student: paired seeds, equal steps, each with a learning rate of its own.
+
+    python benchmarks/beyond_logits.py                                   digits, some minutes
+    python benchmarks/beyond_logits.py --data folder:PATH                CIFAR-10: ResNet-20 teaches ResNet-8
+
+Controls: the student alone, label smoothing, and a teacher whose answers are those of other images of the same class.
+The weights of the methods are those of workbook.labs.beyond. Each method's learning rate is that of the highest mean
+accuracy on a validation part, training images which no student and no test sees, over seeds of their own.
+
+On the digits three teachers, each of its own split of the images, teach the students of every seed; a seed's figure is
+the mean over the three, so that an interval is one over seeds. A student sees 50 images with their labels.
+On CIFAR-10 one ResNet-20, trained with crops and flips, teaches ResNet-8, which sees 10,000 images as they are.
+A teacher answers once, logits and features. One thread; the record is written anew after each seed from the second on.
+"""
+
+import argparse
+import dataclasses
+import functools
+import statistics
+import time
+
+import torch
+from cifar10 import RECIPES, SGD
+from provenance import write
+from turns import BATCH
+
+from kdlab import data, devices, models
+from kdlab.evaluation import evaluate, paired_difference
+from kdlab.training import Knobs, distil, finish
+from workbook import recipe, task
+from workbook.labs import beyond
+
+LABELLED, VALIDATION, FIRST_TUNING = 50, 200, 1000  # images, images, the number of the first tuning seed
+DIGITS = dict(steps=150, teachers=3, tuning_seeds=2, rates=(0.003, 0.01, 0.03))
+CIFAR = dict(images=10_000, validation=5_000, epochs=3, tuning_seeds=0, rates=(0.1,))
+
+
+def part_of(labels: torch.Tensor, count: int, seed: int, kept: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Places of the images that the students of a seed see, drawn from all but the last `kept`, and of those."""
+    draw = torch.randperm(len(labels) - kept, generator=torch.Generator().manual_seed(seed))
+    return draw[:count], torch.arange(len(labels) - kept, len(labels))
+
+
+def accuracy(model, dataset: data.Dataset, places: torch.Tensor | None = None) -> float:
+    """In percent: on the test images, or on some of the training images."""
+    if places is not None:
+        dataset = dataclasses.replace(dataset, test=dataset.train.subset(places))
+    return 100 * evaluate(model, dataset).accuracy
+
+
+def tuned(names, rates, runs, one) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
+    """The rate of the highest mean validation accuracy for each name, and the means; one(name, lr, run) → percent."""
+    means = {
+        name: {str(lr): statistics.fmean(one(name, lr, run) for run in runs) for lr in rates} for name in names
+    } if len(rates) > 1 else {}
+    best = {name: float(max(found, key=found.get)) for name, found in means.items()}
+    return best or dict.fromkeys(names, rates[0]), means
+
+
+def record(name: str, found: dict[str, list[float]], known: dict) -> None:
+    """Writes what there is, with the paired differences to the student alone and to KD."""
+    gains = {
+        f"minus_{control}": {
+            other: paired_difference(values, found[control])._asdict()
+            for other, values in found.items() if other != control
+        } for control in ("alone", "KD")
+    }
+    for other, gain in gains["minus_alone"].items():
+        print(f"{other:22} {gain['mean']:+6.2f} [{gain['low']:+6.2f}, {gain['high']:+6.2f}]")
+    print(write(name, {**known, "seeds": len(found["alone"]), "accuracy_percent": found, "points": gains}), flush=True)
+
+
+def digits(seeds: int, settings: dict) -> None:
+    started, pair = time.process_time(), beyond.SMALL
+    shelf = []
+    for number in range(settings["teachers"]):
+        dataset = data.load("digits", seed=number)
+        teacher = recipe.teacher(dataset, number, pair.teacher)
+        shelf.append((dataset, teacher))
+        print(f"teacher {number}: {accuracy(teacher, dataset):.2f} %", flush=True)
+
+    def one(name, lr, run, validation=True):
+        seed, number = run
+        dataset, teacher = shelf[number]
+        places, kept = part_of(dataset.train.labels, LABELLED, seed, VALIDATION)
+        known = beyond.answers(pair, teacher, dataset, places)
+        model = beyond.student(
+            name, pair, teacher, known, dataset, places, lr=lr, seed=seed, steps=settings["steps"]
+        )
+        return accuracy(model, dataset, kept if validation else None)
+
+    runs = [(FIRST_TUNING + i, i % settings["teachers"]) for i in range(settings["tuning_seeds"])]
+    rates, means = tuned(beyond.WAYS, settings["rates"], runs, one)
+    print(rates, flush=True)
+    known = {
+        "data": "digits", "student": pair.student, "teacher": pair.teacher, "labelled": LABELLED, **settings,
+        "teacher_percent": [accuracy(teacher, dataset) for dataset, teacher in shelf], "rate": rates,
+        "validation_percent": means,
+        "work": {name: beyond.work(name, pair, shelf[0][0].shape, 10) for name in beyond.WAYS},
+    }
+    found: dict[str, list[float]] = {name: [] for name in beyond.WAYS}
+    for seed in range(seeds):
+        for name in beyond.WAYS:
+            each = (one(name, rates[name], (seed, number), False) for number in range(settings["teachers"]))
+            found[name].append(statistics.fmean(each))
+        print(f"seed {seed}", {name: round(values[-1], 2) for name, values in found.items()}, flush=True)
+        if seed:
+            record("beyond_logits", found, {**known, "cpu_seconds": time.process_time() - started})
+
+
+def cifar(given: argparse.Namespace, settings: dict) -> None:
+    started, pair, way = time.process_time(), beyond.RESNETS, RECIPES["resnet"]
+    cifar = dataclasses.replace(task.load(given.data), mirrored=True)  # photographs may be flipped
+    if given.short:
+        cifar = dataclasses.replace(cifar, **{
+            split: cifar.part(split).subset(data.stratified(cifar.part(split).labels, count, seed=0))
+            for split, count in (("train", 1000), ("test", 200))
+        })
+    teacher = models.build(pair.teacher, cifar.shape, len(cifar.classes), seed=0)
+    count = given.teacher_epochs * (len(cifar.train) // BATCH)
+    optimizer = functools.partial(SGD, weight_decay=way.weight_decay)
+    common = dict(batch_size=BATCH, optimizer=optimizer)
+    finish(distil(teacher, cifar.augmented(0), Knobs(0.0, 1.0, way.lr), steps=count, **common), total=count)
+    known = {
+        "data": "CIFAR-10" if given.data == "cifar10" else "CIFAR-10 (JPEG)", "student": pair.student,
+        "teacher": pair.teacher, **settings, "teacher_epochs": given.teacher_epochs, "teachers": 1,
+        "teacher_percent": [accuracy(teacher, cifar)], "teacher_cpu_seconds": time.process_time() - started,
+        "work": {name: beyond.work(name, pair, cifar.shape, 10) for name in beyond.WAYS},
+    }
+    print(f"teacher {known['teacher_percent'][0]:.2f} % in {known['teacher_cpu_seconds']:.0f} CPU-seconds", flush=True)
+    steps = settings["epochs"] * (settings["images"] // BATCH)
+    asked = {}
+
+    def one(name, lr, seed, validation=True):
+        places, kept = part_of(cifar.train.labels, settings["images"], seed, settings["validation"])
+        if seed not in asked:
+            asked.clear()  # a seed's maps alone take a gigabyte
+            asked[seed] = beyond.answers(pair, teacher, cifar, places)
+        model = beyond.student(
+            name, pair, teacher, asked[seed], cifar, places, lr=lr, seed=seed, steps=steps, **common
+        )
+        found = accuracy(model, cifar, kept if validation else None)
+        print(f"seed {seed} {name} at {lr}: {found:.2f} %", flush=True)
+        return found
+
+    runs = range(FIRST_TUNING, FIRST_TUNING + settings["tuning_seeds"])
+    rates, means = tuned(beyond.WAYS, settings["rates"], runs, one)
+    found: dict[str, list[float]] = {name: [] for name in beyond.WAYS}
+    for seed in range(given.seeds):
+        for name in beyond.WAYS:
+            found[name].append(one(name, rates[name], seed, False))
+        if seed:
+            spent = time.process_time() - started
+            record("beyond_logits_cifar10", found, {
+                **known, "rate": rates, "validation_percent": means, "cpu_seconds": spent
+            })
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", help="cifar10 or folder:PATH; without it the digits")
+    parser.add_argument("--seeds", type=int, help="10 on the digits, 3 on CIFAR-10")
+    parser.add_argument("--teacher-epochs", type=int, default=2)
+    parser.add_argument("--epochs", type=int, default=CIFAR["epochs"], help="of a student on CIFAR-10")
+    parser.add_argument("--tune", action="store_true", help="on CIFAR-10, too: 0.03 and 0.1, one seed")
+    parser.add_argument("--short", action="store_true", help="few steps, two seeds: does it run?")
+    given = parser.parse_args()
+    given.seeds = 2 if given.short else given.seeds or (3 if given.data else 10)
+    if given.seeds < 2:
+        parser.error("an interval needs --seeds >= 2")
+    torch.set_num_threads(1)
+    devices.huge_pages()
+    if not given.data:
+        digits(given.seeds, DIGITS | (dict(steps=3, teachers=1, tuning_seeds=1) if given.short else {}))
+        return
+    settings = CIFAR | {"epochs": given.epochs} | (dict(tuning_seeds=1, rates=(0.03, 0.1)) if given.tune else {})
+    cifar(given, settings | (dict(images=256, validation=100, epochs=1) if given.short else {}))
+
+
+if __name__ == "__main__":
+    main()
