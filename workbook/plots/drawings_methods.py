@@ -186,4 +186,4 @@ def numbers(
             sheet.ax.add_patch(Rectangle(corner, 1.9, 1.9, facecolor=face, edgecolor="#888888", alpha=0.75))
 
 
-DRAWINGS = (article, conventions, clinic, weighted, other_students, starts, where_methods_take_hold,)
+DRAWINGS = (article, conventions, clinic, where_methods_take_hold, weighted, other_students, starts)
