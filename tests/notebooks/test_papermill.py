@@ -55,6 +55,7 @@ SMALL = {
     "17": {"seed": 3, "student": "cnn-4", "few": 20, "steps": 20, "seeds": 2},
     "01": {"seed": 3, "steps": 20, "batch_size": 16, "lr": 1e-3},
     "00": {"seed": 3, "labelled": 20, "temperature": 8.0},
+    "27": {"seed": 3, "seeds": 2, "teacher_steps": 6, "steps": 6, "more": 2, "k": 3},
     "02": {"seed": 3, "pictures": 500, "steps": 20, "temperature": 1.0},
 }
 

@@ -5,8 +5,12 @@ A window of text goes through kdlab's unchanged loop as an image of 1 × 1 × (c
 
 import hashlib
 import logging
+import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +18,8 @@ from torch.nn import functional as F
 
 from kdlab.data import Dataset, Split
 from kdlab.losses import mixed
+
+logging.getLogger("torch.utils._pytree").setLevel(logging.ERROR)  # torchao warns of itself when it is imported
 
 
 @dataclass(frozen=True)
@@ -81,7 +87,6 @@ class Reader(nn.Module):
 
 def build(vocabulary: int, *, width: int, layers: int, heads: int = 4, context: int = 64, seed: int = 0) -> Reader:
     """A Llama of this size from a configuration, with fresh weights; nothing is downloaded."""
-    logging.getLogger("torch.utils._pytree").setLevel(logging.ERROR)  # torchao warns of itself when it is imported
     from transformers import LlamaConfig, LlamaForCausalLM
 
     config = LlamaConfig(
@@ -172,3 +177,57 @@ def held_out(reader: Reader, dataset: Dataset, teacher: Reader | None = None, *,
         log_p = teacher(images).log_softmax(-1)
         found["kl"] = float((log_p.exp() * (log_p - log_q)).sum(-1).mean())
     return found
+
+
+FAMILIES = ("specialnames", "compound", "types", "formatstrings", "string-methods", "debugger")
+
+
+class Snippets(NamedTuple):
+    """Pieces of help texts, int64 (n, words), 0 for a rare word; the topic that each is from, int64 (n,)."""
+
+    ids: Tensor
+    labels: Tensor
+
+
+def snippets(*, words: int = 16, vocabulary: int = 500) -> tuple[Snippets, Snippets]:
+    """Pieces of Python's longest help texts, mixed, for training; and those from the last quarters, for testing."""
+    from pydoc_data.topics import topics as found
+
+    texts = [re.findall(r"[a-z_]+", found[name].lower()) for name in FAMILIES]
+    frequent = Counter(word for text in texts for word in text[: 3 * len(text) // 4]).most_common(vocabulary - 1)
+    number = {word: i for i, (word, _) in enumerate(frequent, 1)}
+    parts = [[], []]
+    for label, text in enumerate(texts):
+        pieces = [text[i : i + words] for i in range(0, len(text) - words + 1, words)]
+        for i, piece in enumerate(pieces):
+            parts[i >= 3 * len(pieces) // 4].append(([number.get(word, 0) for word in piece], label))
+    split = [Snippets(*map(torch.tensor, zip(*part))) for part in parts]
+    order = torch.randperm(len(split[0].ids), generator=torch.Generator().manual_seed(0))
+    return Snippets(*(x[order] for x in split[0])), split[1]
+
+
+def classifier(*, width: int, layers: int, words: int = 16, vocabulary: int = 500, seed: int = 0) -> nn.Module:
+    """A BERT of this size for `snippets`, from a configuration, with fresh weights."""
+    from transformers import BertConfig, BertForSequenceClassification
+
+    config = BertConfig(
+        vocab_size=vocabulary, hidden_size=width, num_hidden_layers=layers, num_attention_heads=2,
+        intermediate_size=2 * width, max_position_embeddings=words, num_labels=len(FAMILIES), pad_token_id=None,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return BertForSequenceClassification(config).eval()
+
+
+def from_folder(folder: str | Path, *, vocabulary: int = 500) -> nn.Module:
+    """A classifier of `snippets` that `save_pretrained` wrote; nothing is downloaded. ValueError: it does not fit."""
+    from transformers import AutoModelForSequenceClassification
+
+    if not (Path(folder) / "config.json").is_file():
+        raise ValueError(f"{folder} is not a folder that save_pretrained wrote: it has no config.json")
+    model = AutoModelForSequenceClassification.from_pretrained(folder, local_files_only=True).eval()
+    sizes, wanted = (model.config.vocab_size, model.config.num_labels), (vocabulary, len(FAMILIES))
+    if sizes != wanted:
+        said = "the checkpoint has {} words and {} classes".format(*sizes)
+        raise ValueError(said + ", and the snippets have {} and {}; train it on the same".format(*wanted))
+    return model
