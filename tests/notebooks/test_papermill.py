@@ -68,6 +68,7 @@ SMALL = {
     "01": {"seed": 3, "steps": 20, "batch_size": 16, "lr": 1e-3},
     "00": {"seed": 3, "labelled": 20, "temperature": 8.0},
     "22": {"seed": 3, "seeds": 2, "epochs": 2, "alpha": 0.9, "temperature": 2.0, "lr": 0.001},
+    "27": {"seed": 3, "seeds": 2, "teacher_steps": 6, "steps": 6, "more": 2, "k": 3},
     "02": {"seed": 3, "pictures": 500, "steps": 20, "temperature": 1.0},
 }
 
