@@ -85,7 +85,7 @@ def test_a_text_that_is_too_short_and_one_of_too_many_characters_are_refused():
 
 def test_snippets_of_testing_are_other_ones_and_every_topic_is_in_both():
     train, test = language.snippets()
-    assert len(train.ids) > 2 * len(test.ids) and train.ids.shape[1] == 16 and train.ids.max() < 500
+    assert len(train.ids) > 2 * len(test.ids) and train.ids.shape[1] == 32 and train.ids.max() < 2000
     assert {*train.labels.tolist()} == {*test.labels.tolist()} == {*range(len(language.FAMILIES))}
 
 
@@ -93,7 +93,7 @@ def test_a_checkpoint_comes_back_and_one_that_does_not_fit_is_refused(tmp_path):
     model, ids = language.classifier(width=8, layers=1), language.snippets()[1].ids[:3]
     model.save_pretrained(tmp_path)
     assert torch.equal(language.from_folder(tmp_path)(ids).logits, model(ids).logits)
-    with pytest.raises(ValueError, match="has 500 words and 6 classes, and the snippets have 400 and 6"):
+    with pytest.raises(ValueError, match="has 2000 words and 6 classes, and the snippets have 400 and 6"):
         language.from_folder(tmp_path, vocabulary=400)
     with pytest.raises(ValueError, match="no config.json"):
         language.from_folder(tmp_path / "gone")
