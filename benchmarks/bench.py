@@ -23,6 +23,7 @@ NAMES = [
     "libraries",
     "many_students",
     "methods_speed",
+    "language",
     "growth",
     "live_panel",
     "headline",

@@ -16,6 +16,9 @@
                         DML, mutual learning            mutual_learning   Zhang et al. 2018
                         BAN, born-again networks        born_again        Furlanello et al. 2018
                         TAKD, teacher assistants        teacher_assistant Mirzadeh et al. 2020
+    language models     forward, reverse KL, JSD, GKD   token_level       Agarwal et al. 2024
+                        top-k logits                    top_k             Anshumann et al. 2025
+                        ULD, another vocabulary         uld               Boizard et al. 2024
 
 In every method's step `loss = alpha · soft + (1 − alpha) · cross-entropy`, with the knobs' alpha. What learns from
 features wants both models tapped, and at alpha = 1 leaves the layers behind those features as they were:
