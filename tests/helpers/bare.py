@@ -4,7 +4,8 @@ ALONE = """
 import re, sys
 from importlib import metadata
 
-wanted, allowed = ["torch", "torchvision", "numpy"], {"kdlab", "workbook"}
+# torch takes optree where its metadata are, and those are not hidden
+wanted, allowed = ["torch", "torchvision", "numpy"], {"kdlab", "workbook", "optree"}
 while wanted:
     name = re.split(r"[^\\w.-]", wanted.pop())[0]
     try:
