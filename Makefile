@@ -72,7 +72,7 @@ test-parameters: .venv/installed
 	$(PYTEST) $(TWO) --dist load --maxschedchunk 1 tests/notebooks/test_papermill.py tests/notebooks/test_canary.py
 
 test-outputs: .venv/installed
-	TQDM_DISABLE=1 $(PYTEST) $(TWO) --dist loadscope --nbval --nbval-current-env --nbval-sanitize-with tests/notebooks/sanitize.cfg $(NOTEBOOKS)
+	TQDM_DISABLE=1 PYTHONPATH=tests/helpers $(PYTEST) -p kernels $(TWO) --dist loadscope --nbval --nbval-current-env --nbval-sanitize-with tests/notebooks/sanitize.cfg $(NOTEBOOKS)
 
 test-ipykernel6: .venv-ipykernel6/installed     ## the steering tests on ipykernel 6.31, in .venv-ipykernel6 beside .venv
 	$(VENV6)/python -m pytest tests/workbook/panels/test_kernel.py tests/workbook/panels/test_training.py
