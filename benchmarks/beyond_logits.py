@@ -20,14 +20,14 @@ import statistics
 import time
 
 import torch
-from cifar10 import RECIPES, SGD
+from cifar10 import RECIPES, SGD, kind, load
 from provenance import write
 from turns import BATCH
 
 from kdlab import data, devices, models
 from kdlab.evaluation import evaluate, paired_difference
 from kdlab.training import Knobs, distil, finish
-from workbook import recipe, task
+from workbook import recipe
 from workbook.labs import beyond
 
 LABELLED, VALIDATION, FIRST_TUNING = 50, 200, 1000  # images, images, the number of the first tuning seed
@@ -110,19 +110,14 @@ def digits(seeds: int, settings: dict) -> None:
 
 def cifar(given: argparse.Namespace, settings: dict) -> None:
     started, pair, way = time.process_time(), beyond.RESNETS, RECIPES["resnet"]
-    cifar = dataclasses.replace(task.load(given.data), mirrored=True)  # photographs may be flipped
-    if given.short:
-        cifar = dataclasses.replace(cifar, **{
-            split: cifar.part(split).subset(data.stratified(cifar.part(split).labels, count, seed=0))
-            for split, count in (("train", 1000), ("test", 200))
-        })
+    cifar = load(given.data, (1000, 200) if given.short else None)
     teacher = models.build(pair.teacher, cifar.shape, len(cifar.classes), seed=0)
     count = given.teacher_epochs * (len(cifar.train) // BATCH)
     optimizer = functools.partial(SGD, weight_decay=way.weight_decay)
     common = dict(batch_size=BATCH, optimizer=optimizer)
     finish(distil(teacher, cifar.augmented(0), Knobs(0.0, 1.0, way.lr), steps=count, **common), total=count)
     known = {
-        "data": "CIFAR-10" if given.data == "cifar10" else "CIFAR-10 (JPEG)", "student": pair.student,
+        "data": kind(given.data), "student": pair.student,
         "teacher": pair.teacher, **settings, "teacher_epochs": given.teacher_epochs, "teachers": 1,
         "teacher_percent": [accuracy(teacher, cifar)], "teacher_cpu_seconds": time.process_time() - started,
         "work": {name: beyond.work(name, pair, cifar.shape, 10) for name in beyond.WAYS},

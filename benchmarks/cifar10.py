@@ -83,6 +83,22 @@ RECIPES = {
 }
 
 
+def load(name: str, few: tuple[int, int] | None = None) -> data.Dataset:
+    """CIFAR-10 from `cifar10` or `folder:PATH`, or so many training and test pictures of it."""
+    cifar = dataclasses.replace(task.load(name), mirrored=True)  # photographs may be flipped
+    if few is None:
+        return cifar
+    parts = ((split, cifar.part(split), count) for split, count in zip(("train", "test"), few))
+    return dataclasses.replace(
+        cifar, **{split: part.subset(data.stratified(part.labels, count, seed=0)) for split, part, count in parts}
+    )
+
+
+def kind(name: str) -> str:
+    """What a record calls those pictures."""
+    return "CIFAR-10" if name == "cifar10" else "CIFAR-10 (JPEG)"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", required=True, help="cifar10 or folder:PATH")
@@ -98,7 +114,7 @@ def main() -> None:
     torch.set_num_threads(1)
     devices.huge_pages()
     start = time.process_time()
-    cifar = dataclasses.replace(task.load(given.data), mirrored=True)  # photographs may be flipped
+    cifar = load(given.data)
     if given.usual:
         print(_against_the_usual_loop(cifar, given))
         return
@@ -145,10 +161,9 @@ def main() -> None:
     gains = {name: paired_difference(found, accuracy["alone"]) for name, found in accuracy.items() if name != "alone"}
     for name, gain in gains.items():
         print(f"{name}, points: {gain}")
-    kind = "CIFAR-10" if given.data == "cifar10" else "CIFAR-10 (JPEG)"
     said = {key: value for key, value in dataclasses.asdict(recipe).items() if key not in ("optimizer", "constant")}
     print(write(f"cifar10-{given.recipe}", {
-        "data": kind, "images": [everything, len(cifar.test)], "recipe": said, "threads": 1,
+        "data": kind(given.data), "images": [everything, len(cifar.test)], "recipe": said, "threads": 1,
         "settings": {role: str(devices.fast(models.build(getattr(recipe, role), cifar.shape, 10), "cpu")).splitlines()
                      for role in ("teacher", "student")},
         "teacher_percent": 100 * judged.accuracy, "teacher_ece": judged.ece, "accuracy_percent": accuracy,

@@ -13,6 +13,7 @@ import json
 import time
 
 from provenance import ROOT, write
+from turns import points
 
 FIRST, SEEDS, MISSING_SEEDS = 20, 10, 3
 PANELS = ("panels.", "run.wait")  # but a reader's prediction is asked: nobody answers, and the cells after it go on
@@ -52,9 +53,7 @@ def main() -> None:
         "seeds": list(range(FIRST, FIRST + seeds)),
         "accuracy_percent": {"alone": space["alone"], "distilled": space["distilled"]},
         "figures": {
-            f"{name}: gain over the student alone":
-                {"median": mean, "lowest": low, "highest": high, "unit": "points, mean and 95% interval", "goal": None}
-            for name, (mean, low, high, *_) in space["gains"].items()
+            f"{name}: gain over the student alone": points(*gain[:3]) for name, gain in space["gains"].items()
         },
         "gains_points": {name: gain._asdict() for name, gain in space["gains"].items()},
         "limits_points": {name: gain._asdict() for name, gain in space["limits"].items()},

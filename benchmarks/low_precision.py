@@ -16,6 +16,7 @@ from collections.abc import Callable
 
 from headline import FIRST, SEEDS, lesson
 from provenance import ROOT, write
+from turns import points
 
 from workbook.panels import prediction
 
@@ -89,10 +90,7 @@ def main() -> None:
         "in_minus_after_training_points": won_back,
         "better_scale_points": better_scale(space, summary),
         "figures": {
-            f"{name}: gain of the teacher":
-                {"median": row["mean"], "lowest": row["low"], "highest": row["high"],
-                 "unit": "points, mean and 95% interval", "goal": None}
-            for name, row in gains.items()
+            f"{name}: gain of the teacher": points(row["mean"], row["low"], row["high"]) for name, row in gains.items()
         },
         "seconds": time.perf_counter() - start,
     }

@@ -14,6 +14,7 @@ import time
 
 import torch
 from provenance import ROOT, write
+from turns import points
 
 from kdlab.evaluation import paired_difference
 
@@ -105,9 +106,7 @@ def main() -> None:
             for digit, found in rare.items()
         },
         "figures": {
-            f"rare digit, {case}: gain, mean of the digits":
-                {"median": row["mean"], "lowest": row["low"], "highest": row["high"],
-                 "unit": "points, mean and 95% interval", "goal": None}
+            f"rare digit, {case}: gain, mean of the digits": points(row["mean"], row["low"], row["high"])
             for case, row in mean.items()
         },
         "seconds": time.perf_counter() - start,

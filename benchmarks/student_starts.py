@@ -12,6 +12,7 @@ import time
 
 from headline import FIRST, SEEDS, lesson
 from provenance import write
+from turns import points
 
 from workbook.panels import prediction
 
@@ -34,11 +35,7 @@ def main() -> None:
             "channels, few images, soft": space["after"],
         },
         "points_lost_by_rank": space["lost"],
-        "figures": {
-            name: {"median": gain.mean, "lowest": gain.low, "highest": gain.high,
-                   "unit": "points, mean and 95% interval", "goal": None}
-            for name, gain in space["verdicts"].items()
-        },
+        "figures": {name: points(*gain[:3]) for name, gain in space["verdicts"].items()},
         "seconds": time.perf_counter() - start,
     }
     for name, gain in space["verdicts"].items():

@@ -29,7 +29,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from cifar10 import RECIPES
+from cifar10 import RECIPES, kind, load
 from PIL import Image, JpegImagePlugin
 from provenance import ROOT, write
 from training_speed import EPOCHS, IMAGES, elsewhere, usual
@@ -38,7 +38,6 @@ from turns import BATCH, figure, in_turns, show
 from kdlab import data, devices, losses, models
 from kdlab.evaluation import evaluate, paired_difference
 from kdlab.training import Knobs, Step, distil, finish
-from workbook import task
 
 PUBLISHED = {"tutorial-teacher": 75.10, "tutorial-student": 69.86}  # percent, one seed each, on the original pictures
 GOAL = 3  # times less time than the usual loop
@@ -114,12 +113,7 @@ def main() -> None:
         parser.error("--recompress needs --seeds >= 2, for an interval, and the JPEG files of folder:PATH")
     torch.set_num_threads(1)
     devices.huge_pages()
-    cifar = dataclasses.replace(task.load(given.data), mirrored=True)  # photographs may be flipped
-    if given.short:
-        cifar = dataclasses.replace(
-            cifar, train=cifar.train.subset(data.stratified(cifar.train.labels, 2000, seed=0)),
-            test=cifar.test.subset(data.stratified(cifar.test.labels, 500, seed=0)),
-        )
+    cifar = load(given.data, (2000, 500) if given.short else None)
     (_recompress if given.recompress else _race)(cifar, given)
 
 
@@ -157,7 +151,7 @@ def _race(cifar: data.Dataset, given: argparse.Namespace) -> None:
         }
         show(figures)
         print(write("time_to_accuracy", {
-            "data": _kind(given), "images": [len(cifar.train), len(cifar.test)], "network": "tutorial-teacher",
+            "data": kind(given.data), "images": [len(cifar.train), len(cifar.test)], "network": "tutorial-teacher",
             "recipe": dataclasses.asdict(recipe), "optimizer": "AdamW", "threads": 1, "usual_workers": 2,
             "settings": str(devices.fast(build(), "cpu")).splitlines(),
             "accuracy_percent": accuracy, "mean_percent": statistics.fmean(accuracy), "ece": ece,
@@ -249,16 +243,12 @@ def _write_recompressed(cifar, given, accuracy, changed, tables, seconds) -> Non
     for name, move in moves.items():
         print(f"{name}, points: {move}")
     print(write("recompressed", {
-        "data": _kind(given), "images": [len(cifar.train), len(cifar.test)], "network": "tutorial-student",
+        "data": kind(given.data), "images": [len(cifar.train), len(cifar.test)], "network": "tutorial-student",
         "recipe": "cifar10.py --recipe tutorial, alone", "threads": 1, "tables_of_the_files": tables,
         "root_mean_square_of_255": changed, "accuracy_percent": accuracy,
         "points_over_the_files": {name: move._asdict() for name, move in moves.items()},
         "published_percent": PUBLISHED["tutorial-student"], "cpu_seconds": seconds,
     }), flush=True)
-
-
-def _kind(given: argparse.Namespace) -> str:
-    return "CIFAR-10" if given.data == "cifar10" else "CIFAR-10 (JPEG)"
 
 
 def _recorded(key: str):

@@ -47,6 +47,11 @@ def figure(values: Sequence[float], unit: str, goal: float | None = None) -> dic
     }
 
 
+def points(mean: float, low: float, high: float) -> dict:
+    """A row of the same table for a paired difference with its interval."""
+    return {"median": mean, "lowest": low, "highest": high, "unit": "points, mean and 95% interval", "goal": None}
+
+
 def show(figures: dict[str, dict]) -> None:
     """Prints the rows, aligned."""
     width = max(map(len, figures))

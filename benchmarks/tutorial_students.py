@@ -16,7 +16,7 @@ import dataclasses
 import time
 
 import torch
-from cifar10 import RECIPES
+from cifar10 import RECIPES, kind, load
 from provenance import write
 from time_to_accuracy import SHORT, short
 from turns import BATCH
@@ -24,7 +24,6 @@ from turns import BATCH
 from kdlab import data, devices, losses, models
 from kdlab.evaluation import evaluate, paired_difference
 from kdlab.training import Knobs, distil, finish
-from workbook import task
 from workbook.labs.beyond import Known, asked
 from workbook.record.trainings import PUBLISHED, Cosine, Regressor, maps_of
 
@@ -79,13 +78,9 @@ def main() -> None:
         parser.error("an interval needs --seeds >= 2")
     torch.set_num_threads(1)
     devices.huge_pages()
-    cifar = dataclasses.replace(task.load(given.data), mirrored=True)  # photographs may be flipped
+    cifar = load(given.data, (2000, 500) if given.short else None)
     if given.short:
         given.epochs = given.teacher_epochs = 1
-        cifar = dataclasses.replace(cifar, **{
-            split: cifar.part(split).subset(data.stratified(cifar.part(split).labels, count, seed=0))
-            for split, count in (("train", 2000), ("test", 500))
-        })
     recipe = dataclasses.replace(SHORT, epochs=given.teacher_epochs)
     start = time.process_time()
     teacher = models.build("tutorial-teacher", cifar.shape, len(cifar.classes), seed=0)
@@ -111,7 +106,7 @@ def main() -> None:
             for name, gain in gains.items():
                 print(f"{name}, points: {gain}", flush=True)
             print(write("tutorial_students", {
-                "data": "CIFAR-10" if given.data == "cifar10" else "CIFAR-10 (JPEG)",
+                "data": kind(given.data),
                 "images": [len(cifar.train), len(cifar.test)], "threads": 1, "epochs": given.epochs,
                 "teacher_recipe": dataclasses.asdict(recipe), "teacher_percent": 100 * judged.accuracy,
                 "accuracy_percent": accuracy, "gains_points": {name: gain._asdict() for name, gain in gains.items()},

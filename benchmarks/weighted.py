@@ -12,6 +12,7 @@ import time
 
 from headline import FIRST, SEEDS, lesson
 from provenance import write
+from turns import points
 
 from workbook.panels import prediction
 
@@ -46,8 +47,7 @@ def main() -> None:
     data = record(space)
     assert data["seeds"][0] == FIRST
     data["figures"] = {
-        f"{HEADINGS[kind]}: {name}": {"median": gain["mean"], "lowest": gain["low"], "highest": gain["high"],
-                                      "unit": "points, mean and 95% interval", "goal": None}
+        f"{HEADINGS[kind]}: {name}": points(gain["mean"], gain["low"], gain["high"])
         for kind, gains in data["gains_points"].items() for name, gain in gains.items()
     }
     data["seconds"] = time.perf_counter() - start

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from kdlab.data import Dataset, Split
 from kdlab.losses import mixed
+from workbook.methods.token_level import tokens_loss
 
 logging.getLogger("torch.utils._pytree").setLevel(logging.ERROR)  # torchao warns of itself when it is imported
 
@@ -81,8 +82,12 @@ class Reader(nn.Module):
         super().__init__()
         self.model = model
 
+    def logits(self, ids: Tensor) -> Tensor:
+        """The answers at each place of a text, int64 (batch, length) → (batch, length, vocabulary)."""
+        return self.model(input_ids=ids, use_cache=False).logits
+
     def forward(self, images: Tensor) -> Tensor:
-        return self.model(input_ids=tokens(images)[:, :-1], use_cache=False).logits
+        return self.logits(tokens(images)[:, :-1])
 
 
 def build(vocabulary: int, *, width: int, layers: int, heads: int = 4, context: int = 64, seed: int = 0) -> Reader:
@@ -132,8 +137,8 @@ def on_policy(teacher: Reader, loss: Callable[..., Tensor], *, prompt: int = 8, 
         ids = tokens(batch.images)
         written = sample(student, ids[:, :prompt], ids.shape[1] - prompt, generator=generator)[:, :-1]
         with torch.no_grad():
-            judged = teacher.model(input_ids=written, use_cache=False).logits
-        logits = student.model(input_ids=written, use_cache=False).logits
+            judged = teacher.logits(written)
+        logits = student.logits(written)
         soft = loss(student_logits=logits[:, prompt - 1 :], teacher_logits=judged[:, prompt - 1 :])
         return {"loss": soft, "soft": soft}
 
@@ -162,7 +167,7 @@ def sample(reader: Reader, prompts: Tensor, count: int, *, generator: torch.Gene
 @torch.no_grad()
 def judge(reader: Reader, ids: Tensor, prompt: int = 1) -> tuple[float, float]:
     """Of what stands behind the prompt: the model's mean surprise, and its mean entropy there, in nats a token."""
-    log_p = reader.model(input_ids=ids[:, :-1], use_cache=False).logits[:, prompt - 1 :].log_softmax(-1)
+    log_p = reader.logits(ids[:, :-1])[:, prompt - 1 :].log_softmax(-1)
     surprise = -log_p.gather(-1, ids[:, prompt:, None]).mean()
     return float(surprise), float(-(log_p.exp() * log_p).sum(-1).mean())
 
@@ -171,11 +176,10 @@ def judge(reader: Reader, ids: Tensor, prompt: int = 1) -> tuple[float, float]:
 def held_out(reader: Reader, dataset: Dataset, teacher: Reader | None = None, *, windows: int = 256) -> dict:
     """On the first test windows, in nats a token: "loss", and with a teacher "kl", KL(teacher ‖ student)."""
     images = dataset.normalize(dataset.test.images[:windows])
-    log_q = reader(images).log_softmax(-1)
-    found = {"loss": float(F.nll_loss(log_q.flatten(0, 1), tokens(images)[:, 1:].flatten()))}
+    logits = reader(images)
+    found = {"loss": float(F.cross_entropy(logits.flatten(0, 1), tokens(images)[:, 1:].flatten()))}
     if teacher is not None:
-        log_p = teacher(images).log_softmax(-1)
-        found["kl"] = float((log_p.exp() * (log_p - log_q)).sum(-1).mean())
+        found["kl"] = float(tokens_loss(student_logits=logits, teacher_logits=teacher(images)))
     return found
 
 
