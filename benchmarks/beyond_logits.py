@@ -7,9 +7,9 @@ Controls: the student alone, label smoothing, and a teacher whose answers are th
 The weights of the methods are those of workbook.labs.beyond. Each method's learning rate is that of the highest mean
 accuracy on a validation part, training images which no student and no test sees, over seeds of their own.
 
-On the digits three teachers, each of its own split of the images, teach the students of every seed; a seed's figure is
-the mean over the three, so that an interval is one over seeds. A student sees 50 images with their labels.
-On CIFAR-10 one ResNet-20, trained with crops and flips, teaches ResNet-8, which sees 10,000 images as they are.
+Three teachers teach the students of every seed; a seed's figure is the mean over the three, so that an interval is one
+over seeds. On the digits each teacher has its own split of the images, and a student sees 50 images with their labels.
+On CIFAR-10 the teachers are ResNet-20, trained with crops and flips; ResNet-8 sees 10,000 images as they are.
 A teacher answers once, logits and features. One thread; the record is written anew after each seed from the second on.
 """
 
@@ -32,7 +32,7 @@ from workbook.labs import beyond
 
 LABELLED, VALIDATION, FIRST_TUNING = 50, 200, 1000  # images, images, the number of the first tuning seed
 DIGITS = dict(steps=150, teachers=3, tuning_seeds=2, rates=(0.003, 0.01, 0.03))
-CIFAR = dict(images=10_000, validation=5_000, epochs=3, tuning_seeds=0, rates=(0.1,))
+CIFAR = dict(images=10_000, validation=5_000, epochs=2, teachers=3, tuning_seeds=0, rates=(0.1,))
 
 
 def part_of(labels: torch.Tensor, count: int, seed: int, kept: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -70,85 +70,76 @@ def record(name: str, found: dict[str, list[float]], known: dict) -> None:
     print(write(name, {**known, "seeds": len(found["alone"]), "accuracy_percent": found, "points": gains}), flush=True)
 
 
+def compare(name: str, one, shelf: list, pair: beyond.Pair, seeds: int, known: dict) -> None:
+    """Tunes each way's rate where there are several, then trains each with every teacher in every seed.
+
+    one(way, lr, (seed, number of the teacher), on the validation part?) → percent.
+    """
+    started, teachers = time.process_time(), range(len(shelf))
+    runs = [(FIRST_TUNING + i, i % len(shelf)) for i in range(known["tuning_seeds"])]
+    rates, means = tuned(beyond.WAYS, known["rates"], runs, one)
+    print(rates, flush=True)
+    shape, classes = shelf[0][0].shape, len(shelf[0][0].classes)
+    known = {
+        "student": pair.student, "teacher": pair.teacher, **known, "teachers": len(shelf), "rate": rates,
+        "teacher_percent": [accuracy(teacher, dataset) for dataset, teacher in shelf], "validation_percent": means,
+        "work": {way: beyond.work(way, pair, shape, classes) for way in beyond.WAYS},
+    }
+    found: dict[str, list[float]] = {way: [] for way in beyond.WAYS}
+    for seed in range(seeds):
+        for way, values in found.items():
+            values.append(statistics.fmean(one(way, rates[way], (seed, number), False) for number in teachers))
+        print(f"seed {seed}", {way: round(values[-1], 2) for way, values in found.items()}, flush=True)
+        if seed:
+            record(name, found, {**known, "cpu_seconds": time.process_time() - started})
+
+
+def trained(shelf: list, pair: beyond.Pair, images: int, validation: int, **options):
+    """`one` of `compare`: a student taught one way by one of the shelf's (data set, teacher)."""
+    asked = {}
+
+    def one(way, lr, run, on_validation=True):
+        seed, number = run
+        dataset, teacher = shelf[number]
+        places, kept = part_of(dataset.train.labels, images, seed, validation)
+        if run not in asked:
+            if any(other != seed for other, _ in asked):
+                asked.clear()  # on CIFAR-10 the maps of one seed and teacher take a gigabyte
+            asked[run] = beyond.answers(pair, teacher, dataset, places)
+        model = beyond.student(way, pair, teacher, asked[run], dataset, places, lr=lr, seed=seed, **options)
+        found = accuracy(model, dataset, kept if on_validation else None)
+        print(f"seed {seed} teacher {number} {way} at {lr}: {found:.2f} %", flush=True)
+        return found
+
+    return one
+
+
 def digits(seeds: int, settings: dict) -> None:
-    started, pair = time.process_time(), beyond.SMALL
     shelf = []
     for number in range(settings["teachers"]):
         dataset = data.load("digits", seed=number)
-        teacher = recipe.teacher(dataset, number, pair.teacher)
-        shelf.append((dataset, teacher))
-        print(f"teacher {number}: {accuracy(teacher, dataset):.2f} %", flush=True)
-
-    def one(name, lr, run, validation=True):
-        seed, number = run
-        dataset, teacher = shelf[number]
-        places, kept = part_of(dataset.train.labels, LABELLED, seed, VALIDATION)
-        known = beyond.answers(pair, teacher, dataset, places)
-        model = beyond.student(
-            name, pair, teacher, known, dataset, places, lr=lr, seed=seed, steps=settings["steps"]
-        )
-        return accuracy(model, dataset, kept if validation else None)
-
-    runs = [(FIRST_TUNING + i, i % settings["teachers"]) for i in range(settings["tuning_seeds"])]
-    rates, means = tuned(beyond.WAYS, settings["rates"], runs, one)
-    print(rates, flush=True)
-    known = {
-        "data": "digits", "student": pair.student, "teacher": pair.teacher, "labelled": LABELLED, **settings,
-        "teacher_percent": [accuracy(teacher, dataset) for dataset, teacher in shelf], "rate": rates,
-        "validation_percent": means,
-        "work": {name: beyond.work(name, pair, shelf[0][0].shape, 10) for name in beyond.WAYS},
-    }
-    found: dict[str, list[float]] = {name: [] for name in beyond.WAYS}
-    for seed in range(seeds):
-        for name in beyond.WAYS:
-            each = (one(name, rates[name], (seed, number), False) for number in range(settings["teachers"]))
-            found[name].append(statistics.fmean(each))
-        print(f"seed {seed}", {name: round(values[-1], 2) for name, values in found.items()}, flush=True)
-        if seed:
-            record("beyond_logits", found, {**known, "cpu_seconds": time.process_time() - started})
+        shelf.append((dataset, recipe.teacher(dataset, number, beyond.SMALL.teacher)))
+    one = trained(shelf, beyond.SMALL, LABELLED, VALIDATION, steps=settings["steps"])
+    known = {"data": "digits", "labelled": LABELLED, **settings}
+    compare("beyond_logits", one, shelf, beyond.SMALL, seeds, known)
 
 
 def cifar(given: argparse.Namespace, settings: dict) -> None:
     started, pair, way = time.process_time(), beyond.RESNETS, RECIPES["resnet"]
-    cifar = load(given.data, (1000, 200) if given.short else None)
-    teacher = models.build(pair.teacher, cifar.shape, len(cifar.classes), seed=0)
-    count = given.teacher_epochs * (len(cifar.train) // BATCH)
-    optimizer = functools.partial(SGD, weight_decay=way.weight_decay)
-    common = dict(batch_size=BATCH, optimizer=optimizer)
-    finish(distil(teacher, cifar.augmented(0), Knobs(0.0, 1.0, way.lr), steps=count, **common), total=count)
-    known = {
-        "data": kind(given.data), "student": pair.student,
-        "teacher": pair.teacher, **settings, "teacher_epochs": given.teacher_epochs, "teachers": 1,
-        "teacher_percent": [accuracy(teacher, cifar)], "teacher_cpu_seconds": time.process_time() - started,
-        "work": {name: beyond.work(name, pair, cifar.shape, 10) for name in beyond.WAYS},
-    }
-    print(f"teacher {known['teacher_percent'][0]:.2f} % in {known['teacher_cpu_seconds']:.0f} CPU-seconds", flush=True)
+    dataset = load(given.data, (1000, 200) if given.short else None)
+    common = dict(batch_size=BATCH, optimizer=functools.partial(SGD, weight_decay=way.weight_decay))
+    count, shelf = given.teacher_epochs * (len(dataset.train) // BATCH), []
+    for seed in range(settings["teachers"]):
+        teacher = models.build(pair.teacher, dataset.shape, len(dataset.classes), seed=seed)
+        steps = distil(teacher, dataset.augmented(seed), Knobs(0.0, 1.0, way.lr), steps=count, seed=seed, **common)
+        finish(steps, total=count)
+        shelf.append((dataset, teacher))
+        print(f"teacher {seed}: {accuracy(teacher, dataset):.2f} %", flush=True)
+    spent = time.process_time() - started
     steps = settings["epochs"] * (settings["images"] // BATCH)
-    asked = {}
-
-    def one(name, lr, seed, validation=True):
-        places, kept = part_of(cifar.train.labels, settings["images"], seed, settings["validation"])
-        if seed not in asked:
-            asked.clear()  # a seed's maps alone take a gigabyte
-            asked[seed] = beyond.answers(pair, teacher, cifar, places)
-        model = beyond.student(
-            name, pair, teacher, asked[seed], cifar, places, lr=lr, seed=seed, steps=steps, **common
-        )
-        found = accuracy(model, cifar, kept if validation else None)
-        print(f"seed {seed} {name} at {lr}: {found:.2f} %", flush=True)
-        return found
-
-    runs = range(FIRST_TUNING, FIRST_TUNING + settings["tuning_seeds"])
-    rates, means = tuned(beyond.WAYS, settings["rates"], runs, one)
-    found: dict[str, list[float]] = {name: [] for name in beyond.WAYS}
-    for seed in range(given.seeds):
-        for name in beyond.WAYS:
-            found[name].append(one(name, rates[name], seed, False))
-        if seed:
-            spent = time.process_time() - started
-            record("beyond_logits_cifar10", found, {
-                **known, "rate": rates, "validation_percent": means, "cpu_seconds": spent
-            })
+    one = trained(shelf, pair, settings["images"], settings["validation"], steps=steps, **common)
+    known = {"data": kind(given.data), **settings, "teacher_epochs": given.teacher_epochs, "teacher_cpu_seconds": spent}
+    compare("beyond_logits_cifar10", one, shelf, pair, given.seeds, known)
 
 
 def main() -> None:
@@ -169,7 +160,7 @@ def main() -> None:
         digits(given.seeds, DIGITS | (dict(steps=3, teachers=1, tuning_seeds=1) if given.short else {}))
         return
     settings = CIFAR | {"epochs": given.epochs} | (dict(tuning_seeds=1, rates=(0.03, 0.1)) if given.tune else {})
-    cifar(given, settings | (dict(images=256, validation=100, epochs=1) if given.short else {}))
+    cifar(given, settings | (dict(images=256, validation=100, epochs=1, teachers=2) if given.short else {}))
 
 
 if __name__ == "__main__":
