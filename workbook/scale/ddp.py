@@ -8,6 +8,7 @@ torch's DistributedDataParallel averages the gradients in each step; the loop is
 import argparse
 import contextlib
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -94,14 +95,21 @@ def run(given: argparse.Namespace, device: torch.device) -> None:
     teacher = bank.read(given.teacher, digits) if given.teacher else None
     student = models.build(given.student, digits.shape, len(digits.classes), seed=given.seed).to(device)
     options = dict(steps=given.steps, batch_size=given.batch_size, seed=given.seed, teacher=teacher)
+
+    def end(*_) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # what follows is not said twice
+        goes_on = f"the same command goes on from {given.state}" if given.state else "begin again"
+        sys.exit(f"after step {done} another process was gone, or the job was stopped; {goes_on}")
+
+    # where one process is gone torchrun ends the others with this signal, often before they have noticed themselves
+    signal.signal(signal.SIGTERM, end)
     try:
         for step in distil(student, digits.to(device), state=given.state, every=given.every, **options):
             done = step.step
     except RuntimeError as error:
         if not isinstance(error, distributed.DistError) and "gloo" not in str(error):
             raise
-        goes_on = f"the same command goes on from {given.state}" if given.state else "begin again"
-        sys.exit(f"after step {done} another process was gone; {goes_on}")
+        end()
     if given.out and distributed.get_rank() == 0:
         files.write_weights(student, given.out)
 

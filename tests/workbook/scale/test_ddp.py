@@ -92,19 +92,29 @@ def test_without_torchrun_there_is_one_sentence(monkeypatch):
             pass
 
 
-def test_a_killed_process_ends_the_job_and_the_same_command_goes_on_to_the_same_weights(trained, tmp_path):
+@pytest.mark.parametrize("order", ["as it comes", "told before it has noticed"])
+def test_a_killed_process_ends_the_job_and_the_same_command_goes_on_to_the_same_weights(trained, tmp_path, order):
     state, out = tmp_path / "run.state", tmp_path / "student.safetensors"
     command = ["-m", "workbook.scale.ddp", *replicas.RUN, "--state", state, "--out", out]
     killed = torchrun(*command)
     while not state.exists():
         assert killed.poll() is None, killed.communicate()[1]
         time.sleep(0.02)
-    psutil.Process(killed.pid).children()[1].send_signal(signal.SIGKILL)
+    first, second = psutil.Process(killed.pid).children()
+    if order == "told before it has noticed":
+        first.suspend()
+    second.send_signal(signal.SIGKILL)
+    if order == "told before it has noticed":
+        first.send_signal(signal.SIGTERM)  # waits until the process goes on, as torchrun's does
+        first.resume()
     begun = time.monotonic()
     said = killed.communicate(timeout=60)[1]
     assert killed.returncode != 0 and time.monotonic() - begun < 30
-    assert said.count("another process was gone; the same command goes on from") == 1, said
+    wanted = "another process was gone, or the job was stopped; the same command goes on from"
+    assert said.count(wanted) == 1 and "SystemExit" not in said, said
     assert not out.exists()
+    if order == "told before it has noticed":
+        return
     again = torchrun(*command)
     said = again.communicate(timeout=120)[1]
     assert again.returncode == 0, said
