@@ -18,6 +18,7 @@ import dataclasses
 import functools
 import statistics
 import time
+from collections.abc import Iterable
 
 import torch
 from cifar10 import RECIPES, SGD, kind, load
@@ -70,28 +71,33 @@ def record(name: str, found: dict[str, list[float]], known: dict) -> None:
     print(write(name, {**known, "seeds": len(found["alone"]), "accuracy_percent": found, "points": gains}), flush=True)
 
 
-def compare(name: str, one, shelf: list, pair: beyond.Pair, seeds: int, known: dict) -> None:
+def compare(name: str, ways: Iterable[str], one, seeds: int, known: dict) -> None:
     """Tunes each way's rate where there are several, then trains each with every teacher in every seed.
 
     one(way, lr, (seed, number of the teacher), on the validation part?) → percent.
     """
-    started, teachers = time.process_time(), range(len(shelf))
-    runs = [(FIRST_TUNING + i, i % len(shelf)) for i in range(known["tuning_seeds"])]
-    rates, means = tuned(beyond.WAYS, known["rates"], runs, one)
+    started, teachers = time.process_time(), range(known["teachers"])
+    runs = [(FIRST_TUNING + i, i % len(teachers)) for i in range(known["tuning_seeds"])]
+    rates, means = tuned(ways, known["rates"], runs, one)
     print(rates, flush=True)
-    shape, classes = shelf[0][0].shape, len(shelf[0][0].classes)
-    known = {
-        "student": pair.student, "teacher": pair.teacher, **known, "teachers": len(shelf), "rate": rates,
-        "teacher_percent": [accuracy(teacher, dataset) for dataset, teacher in shelf], "validation_percent": means,
-        "work": {way: beyond.work(way, pair, shape, classes) for way in beyond.WAYS},
-    }
-    found: dict[str, list[float]] = {way: [] for way in beyond.WAYS}
+    known = {**known, "rate": rates, "validation_percent": means}
+    found: dict[str, list[float]] = {way: [] for way in ways}
     for seed in range(seeds):
         for way, values in found.items():
             values.append(statistics.fmean(one(way, rates[way], (seed, number), False) for number in teachers))
         print(f"seed {seed}", {way: round(values[-1], 2) for way, values in found.items()}, flush=True)
         if seed:
             record(name, found, {**known, "cpu_seconds": time.process_time() - started})
+
+
+def about(pair: beyond.Pair, shelf: list) -> dict:
+    """What a record says of the networks and of a step's work."""
+    shape, classes = shelf[0][0].shape, len(shelf[0][0].classes)
+    return {
+        "student": pair.student, "teacher": pair.teacher,
+        "teacher_percent": [accuracy(teacher, dataset) for dataset, teacher in shelf],
+        "work": {way: beyond.work(way, pair, shape, classes) for way in beyond.WAYS},
+    }
 
 
 def trained(shelf: list, pair: beyond.Pair, images: int, validation: int, **options):
@@ -114,14 +120,17 @@ def trained(shelf: list, pair: beyond.Pair, images: int, validation: int, **opti
     return one
 
 
+def teachers(count: int) -> list:
+    """The digits' shelf: (data set, teacher), each of its own split."""
+    splits = [data.load("digits", seed=number) for number in range(count)]
+    return [(split, recipe.teacher(split, number, beyond.SMALL.teacher)) for number, split in enumerate(splits)]
+
+
 def digits(seeds: int, settings: dict) -> None:
-    shelf = []
-    for number in range(settings["teachers"]):
-        dataset = data.load("digits", seed=number)
-        shelf.append((dataset, recipe.teacher(dataset, number, beyond.SMALL.teacher)))
+    shelf = teachers(settings["teachers"])
     one = trained(shelf, beyond.SMALL, LABELLED, VALIDATION, steps=settings["steps"])
-    known = {"data": "digits", "labelled": LABELLED, **settings}
-    compare("beyond_logits", one, shelf, beyond.SMALL, seeds, known)
+    known = {"data": "digits", "labelled": LABELLED, **settings, **about(beyond.SMALL, shelf)}
+    compare("beyond_logits", beyond.WAYS, one, seeds, known)
 
 
 def cifar(given: argparse.Namespace, settings: dict) -> None:
@@ -139,7 +148,7 @@ def cifar(given: argparse.Namespace, settings: dict) -> None:
     steps = settings["epochs"] * (settings["images"] // BATCH)
     one = trained(shelf, pair, settings["images"], settings["validation"], steps=steps, **common)
     known = {"data": kind(given.data), **settings, "teacher_epochs": given.teacher_epochs, "teacher_cpu_seconds": spent}
-    compare("beyond_logits_cifar10", one, shelf, pair, given.seeds, known)
+    compare("beyond_logits_cifar10", beyond.WAYS, one, given.seeds, known | about(pair, shelf))
 
 
 def main() -> None:
