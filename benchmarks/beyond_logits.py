@@ -37,9 +37,14 @@ CIFAR = dict(images=10_000, validation=5_000, epochs=2, teachers=3, tuning_seeds
 
 
 def part_of(labels: torch.Tensor, count: int, seed: int, kept: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Places of the images that the students of a seed see, drawn from all but the last `kept`, and of those."""
-    draw = torch.randperm(len(labels) - kept, generator=torch.Generator().manual_seed(seed))
-    return draw[:count], torch.arange(len(labels) - kept, len(labels))
+    """Places of the images that the students of a seed see, and of the `kept` that none sees, the same for all seeds.
+
+    Both are drawn at random: the images of a folder lie class by class.
+    """
+    fixed, drawn = (torch.Generator().manual_seed(number) for number in (0, seed))
+    order = torch.randperm(len(labels), generator=fixed)
+    rest = order[: len(labels) - kept]
+    return rest[torch.randperm(len(rest), generator=drawn)[:count]], order[len(rest) :]
 
 
 def accuracy(model, dataset: data.Dataset, places: torch.Tensor | None = None) -> float:
@@ -102,20 +107,23 @@ def about(pair: beyond.Pair, shelf: list) -> dict:
 
 def trained(shelf: list, pair: beyond.Pair, images: int, validation: int, **options):
     """`one` of `compare`: a student taught one way by one of the shelf's (data set, teacher)."""
-    asked = {}
+    asked, found = {}, {}
 
     def one(way, lr, run, on_validation=True):
         seed, number = run
         dataset, teacher = shelf[number]
+        by = id(dataset) if beyond.WAYS[way].teacher == "none" else number
+        if (same := (way, lr, seed, on_validation, by)) in found:
+            return found[same]
         places, kept = part_of(dataset.train.labels, images, seed, validation)
         if run not in asked:
             if any(other != seed for other, _ in asked):
                 asked.clear()  # on CIFAR-10 the maps of one seed and teacher take a gigabyte
             asked[run] = beyond.answers(pair, teacher, dataset, places)
         model = beyond.student(way, pair, teacher, asked[run], dataset, places, lr=lr, seed=seed, **options)
-        found = accuracy(model, dataset, kept if on_validation else None)
-        print(f"seed {seed} teacher {number} {way} at {lr}: {found:.2f} %", flush=True)
-        return found
+        found[same] = accuracy(model, dataset, kept if on_validation else None)
+        print(f"seed {seed} teacher {number} {way} at {lr}: {found[same]:.2f} %", flush=True)
+        return found[same]
 
     return one
 

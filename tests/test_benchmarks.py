@@ -199,8 +199,11 @@ def test_the_record_of_weights_has_a_heading_for_each_group_of_gains_in_the_note
 
 
 def test_a_rate_is_chosen_on_images_that_no_student_sees_and_by_its_mean():
-    labels = torch.zeros(1000, dtype=torch.int64)
+    labels = torch.arange(1000) // 100  # class by class, as a folder's images lie
     seen, kept = beyond_logits.part_of(labels, 50, 3, 200)
+    for places in seen, kept:  # of 10 classes a random fifth or twentieth has all, and none with three times its share
+        assert 0 < labels[places].bincount(minlength=10).min() <= labels[places].bincount().max() < 3 * len(places) / 10
+    assert torch.equal(kept, beyond_logits.part_of(labels, 50, 4, 200)[1])
     assert len(set(seen.tolist())) == 50 and not set(seen.tolist()) & set(kept.tolist()) and len(kept) == 200
     assert torch.equal(seen, beyond_logits.part_of(labels, 50, 3, 200)[0])
     percent = {("AT", 0.1): (50, 70), ("AT", 0.3): (55, 64), ("KD", 0.1): (1, 2), ("KD", 0.3): (3, 0.5)}
