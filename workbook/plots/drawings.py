@@ -10,7 +10,7 @@ from matplotlib.patches import FancyBboxPatch, Rectangle
 
 from workbook.plots import drawings_methods
 from workbook.plots.base import styled, write_svg
-from workbook.plots.sheet import BLACK, BLUE, GREEN, ORANGE, PINK, SKY, SOFT, Sheet
+from workbook.plots.sheet import BLACK, BLUE, GREEN, ORANGE, PINK, SKY, SOFT, YELLOW, Sheet
 
 
 @styled
@@ -182,24 +182,27 @@ def task() -> Sheet:
 
 @styled
 def workbook() -> Sheet:
-    """README: the lesson, the labs and the methods that hang on it, and what stands below."""
-    sheet = Sheet(104, 63)
+    """README: the lesson, what hangs on it, and what stands below."""
+    sheet = Sheet(104, 80)
     lesson = ("start here", "train a\nteacher", "soft\ntargets", "distil a\nstudent", "CPU or\nGPU?", "your own\ntask")
-    sheet.text(3, 59.8, "the lesson, in this order", ha="left", size=12, weight="bold", color=BLUE)
+    sheet.text(3, 76.8, "the lesson, in this order", ha="left", size=12, weight="bold", color=BLUE)
     for i, text in enumerate(lesson):
-        sheet.box(3 + 17 * i, 48, 13, 9, f"{i:02}\n{text}", BLUE)
+        sheet.box(3 + 17 * i, 65, 13, 9, f"{i:02}\n{text}", BLUE)
         if i:
-            sheet.arrow((3 + 17 * i - 4, 52.5), (3 + 17 * i, 52.5))
+            sheet.arrow((3 + 17 * i - 4, 69.5), (3 + 17 * i, 69.5))
     labs = ("the bank:\nno teacher\nin the loop", "the map of\nalpha and T", "ONNX, int8,\nOpenVINO, …")
     labs += ("8 bits and\nfewer", "cloud and\nedge", "sharing\nthe work", "TPU, FPGA,\nbare C", "your files,\nfor real")
     methods = ("the article,\nmended", "sixteen\nconventions", "a clinic\nfor bugs", "fifteen\nmethods")
     methods += ("answers that\ncount more", "trees and\nrules", "a start from\nthe teacher", "language\nmodels")
-    rows = (("the labs, each by itself", labs, 10, 31, ORANGE, "#a84900"),)
-    rows += (("the methods, each by itself", methods, 20, 14, SKY, "#1f6f9f"),)
+    machines = ("one loop in many processes", "a search for the setting", "many owners of pictures:\nanswers travel, pictures stay")
+    rows = (("the labs, each by itself", labs, 10, 48, ORANGE, "#a84900"),)
+    rows += (("the methods, each by itself", methods, 20, 31, SKY, "#1f6f9f"),)
+    rows += (("beyond one machine", machines, 30, 14, YELLOW, "#8a5d00"),)
     for title, row, first, y, color, ink in rows:
         sheet.text(3, y + 13.2, title, ha="left", size=12, weight="bold", color=ink)
         for i, text in enumerate(row):
-            sheet.box(3 + 12.4 * i, y, 11.2, 11, f"{first + i}\n{text}", color, size=10.5)
+            wide = 99.2 / len(row)
+            sheet.box(3 + wide * i, y, wide - 1.2, 11, f"{first + i}\n{text}", color, size=10.5)
     sheet.box(3, 3, 47.5, 7.5, "kdlab: the method\nlosses, models, devices, banks, training, latency", GREEN)
     sheet.box(53.5, 3, 47.5, 7.5, "workbook: what the pages need\npanels, runtimes, exercises, methods, drawings", PINK)
     return sheet
