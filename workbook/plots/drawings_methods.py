@@ -206,6 +206,27 @@ def numbers(
             sheet.ax.add_patch(Rectangle(corner, 1.9, 1.9, facecolor=face, edgecolor="#888888", alpha=0.75))
 
 
+@styled
+def many_processes() -> Sheet:
+    """Notebook 30: two replicas, each with its shard, that make the same step from one mean gradient."""
+    sheet = Sheet(104, 44)
+    for i, (name, y) in enumerate((("first process", 26), ("second process", 3))):
+        color = (BLUE, ORANGE)[i]
+        sheet.text(3, y + 15.2, name, ha="left", size=12, weight="bold", color=color)
+        sheet.box(3, y + 7, 19, 6, "its shard\nof the images", color)
+        sheet.box(3, y, 19, 6, "its slice\nof the bank", color)
+        sheet.box(32, y + 2.5, 17, 8.5, "student\nthe same weights\nin both", GREEN)
+        sheet.arrow((22, y + 10), (27, y + 10), (27, y + 8), (32, y + 8))
+        sheet.arrow((22, y + 3), (27, y + 3), (27, y + 5), (32, y + 5))
+        sheet.arrow((49, y + 6.7), (59, y + 6.7))
+        sheet.text(54, y + 9.8, "gradient\nof its half", size=10)
+        sheet.box(86, y + 2.5, 15, 8.5, "the same step\nthe same weights\nagain", GREEN)
+        sheet.arrow((77, y + 6.7), (86, y + 6.7))
+        sheet.text(81.5, y + 9.8, "mean\ngradient", size=10)
+    sheet.box(59, 5, 18, 33, "all-reduce\nthe mean of both\ngradients, to both", PINK)
+    return sheet
+
+
 DRAWINGS = (
-    article, conventions, clinic, where_methods_take_hold, weighted, other_students, starts, two_texts,
+    article, conventions, clinic, where_methods_take_hold, weighted, other_students, starts, two_texts, many_processes,
 )
