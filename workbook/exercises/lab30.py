@@ -22,7 +22,7 @@ def joined(answer: Callable) -> None:  # 30, exercise 1
         if len(counts) > 1:
             expect(not close(got, total), "that is the sum of the means: divide by all images at the end")
             if not close(plain, wanted):
-                expect(not close(got, plain), f"parts of {counts} images do not count alike: weigh them by their images")
+                expect(not close(got, plain), f"parts of {counts} images do not count alike: weigh each")
         expect(close(got, wanted), f"parts of {counts} images: a mean times its number is a sum")
 
 
