@@ -32,7 +32,7 @@ from workbook import recipe
 from workbook.labs import beyond
 
 LABELLED, VALIDATION, FIRST_TUNING = 50, 200, 1000  # images, images, the number of the first tuning seed
-DIGITS = dict(steps=150, teachers=3, tuning_seeds=2, rates=(0.003, 0.01, 0.03))
+DIGITS = dict(steps=150, teachers=3, tuning_seeds=9, rates=(0.003, 0.01, 0.03))
 CIFAR = dict(images=10_000, validation=5_000, epochs=2, teachers=3, tuning_seeds=0, rates=(0.1,))
 
 
