@@ -65,6 +65,7 @@ SMALL = {
     "21": {
         "seed": 3, "seeds": 2, "labelled": 20, "wrong": 0.0, "alpha": 0.5, "temperature": 1.0, "steps": 10,
     },
+    "30": {"seed": 3, "seeds": 2, "steps": 300, "epochs": 2},
     "01": {"seed": 3, "steps": 20, "batch_size": 16, "lr": 1e-3},
     "00": {"seed": 3, "labelled": 20, "temperature": 8.0},
     "22": {"seed": 3, "seeds": 2, "epochs": 2, "alpha": 0.9, "temperature": 2.0, "lr": 0.001},
