@@ -117,8 +117,8 @@ def test_all_200_are_done_and_none_is_in_the_table_twice(large):
 def test_the_run_of_the_killed_worker_was_begun_again_by_another_process(large):
     out, marks, seen = large
     rows = table(out).set_index(["n", "seed"])
-    assert (marks / "50-0").read_text() == "xx" and rows.loc[(50, 0), "retries"] == 1
-    assert rows.loc[(50, 0), "status"] == "passed" and rows["worker"].nunique() >= 3
+    assert (marks / "50-0").read_text() == "xx" and rows.loc[(50, 0), "retries"] >= 1
+    assert rows.loc[(50, 0), "status"] == "passed" and seen["rows"]["worker"].nunique() >= 3
     assert not psutil.pid_exists(seen["kernel"])
 
 
