@@ -35,8 +35,8 @@ def execute(notebook: str, values: dict, files: dict[str, bytes], starting: Call
         starting: called before each start of a kernel.
 
     Returns:
-        copy, the executed notebook's text, which ends where a cell failed; fault, "" or what failed, with its
-        traceback; said, what was printed last; recorded, the JSON objects that it showed, as one; seconds.
+        took_seconds; said, what was printed last; traceback, "" where nothing failed; recorded, the JSON objects that
+        were shown, as one; copy, the executed notebook's text, which has outputs up to the cell that failed.
     """
     logging.getLogger("papermill").setLevel(logging.ERROR)  # it warns of names whose comment holds a ":" or "="
     begun = time.perf_counter()
@@ -51,19 +51,22 @@ def execute(notebook: str, values: dict, files: dict[str, bytes], starting: Call
         options |= dict(resources={"metadata": {"path": str(place.parent)}})  # its folder; cwd= would move the worker
         for _ in range(3):
             starting()
+            fault = None
             try:
-                fault = papermill.execute_notebook(place, copy, values, **options) and None
+                papermill.execute_notebook(place, copy, values, **options)
             except Exception as error:  # whatever a notebook does is told, and ends nothing else
                 fault = error
             if type(fault) is not RuntimeError:  # which stands for a kernel that has never answered
                 break
         text = (copy if copy.is_file() else place).read_text(encoding="utf-8")
-    name, said = getattr(fault, "ename", type(fault).__name__), getattr(fault, "evalue", fault)
-    traceback = str(fault) if hasattr(fault, "ename") else ""
-    told = dict(copy=text, fault=f"{name}: {said}\n{traceback}".strip() if fault else "", said="", recorded={})
+    recorded, said = {}, ""
     for cell in nbformat.reads(text, 4).cells:
         for output in cell.get("outputs", ()):
-            told["said"] = output.text.strip() if output.get("name") == "stdout" else told["said"]
+            said = output.text.strip() if output.get("name") == "stdout" else said
             shown = output.get("data", {}).get("application/json")
-            told["recorded"] |= shown if isinstance(shown, dict) else {}
-    return told | {"seconds": time.perf_counter() - begun}
+            recorded |= shown if isinstance(shown, dict) else {}
+    traceback = f"{type(fault).__name__}: {fault}" if fault else ""
+    if isinstance(fault, papermill.PapermillExecutionError):
+        traceback = f"{fault.ename}: {fault.evalue}\n{fault}"
+    took = time.perf_counter() - begun
+    return dict(took_seconds=took, said=said, traceback=traceback.strip(), recorded=recorded, copy=text)

@@ -19,11 +19,15 @@ import tqdm
 
 from workbook.scale import executed, runs, summary
 
+# What each local worker runs first: Ctrl-C reaches all processes of a terminal, and the client alone answers it.
+QUIET = """import logging, signal; signal.signal(signal.SIGINT, signal.SIG_IGN)
+logging.getLogger("distributed").setLevel(logging.ERROR)"""
+
 
 def run(id: str, *what) -> dict:
     """On a worker: `executed.execute`, which tells the client of each start of a kernel."""
     worker = distributed.get_worker()
-    return executed.execute(*what, lambda: worker.log_event("grid", id)) | {"worker": worker.address}
+    return {"worker": worker.address} | executed.execute(*what, lambda: worker.log_event("grid", id))
 
 
 def collect(asked: dict[str, runs.Run], client: distributed.Client, out: Path, rows: dict[str, dict]) -> None:
@@ -36,21 +40,21 @@ def collect(asked: dict[str, runs.Run], client: distributed.Client, out: Path, r
         futures[client.submit(run, one.id, one.notebook, one.values, one.files, key=f"grid-{one.id}")] = one
     with tqdm.tqdm(total=len(asked), initial=len(rows), unit="run", smoothing=0) as bar:
         for future in distributed.as_completed(list(futures)):
-            one, status = futures.pop(future), "passed"
+            one = futures.pop(future)
             try:
                 done = future.result()
+                status = "failed" if done["traceback"] else "passed"
             except Exception as error:  # Dask's own: several workers are gone with this run, or the scheduler is
-                lost = f"{type(error).__name__}: {error}"
-                status, done = "lost", dict(fault=lost, copy="", said="", recorded={}, seconds="", worker="")
-            status = "failed" if status == "passed" and done["fault"] else status
-            row = dict(run=one.id, notebook=one.notebook, **one.values, status=status, took_seconds=done["seconds"])
-            row |= dict(worker=done["worker"], retries=max(starts[one.id] - 1, 0))
-            row |= dict(said=done["said"], traceback=done["fault"])
-            rows[one.id] = row | {name: value for name, value in done["recorded"].items() if name not in row}
-            table = pandas.DataFrame([rows[id] for id in asked if id in rows], dtype=object)
+                status, said = "lost", f"{type(error).__name__}: {error}"
+                done = dict(worker="", took_seconds="", said="", traceback=said, recorded={}, copy="")
+            copy, recorded, retries = done.pop("copy"), done.pop("recorded"), max(starts[one.id] - 1, 0)
+            row = dict(run=one.id, notebook=one.notebook, **one.values, status=status, retries=retries, **done)
+            rows[one.id] = row | {name: value for name, value in recorded.items() if name not in row}
+            table = pandas.DataFrame([rows[id] for id in asked if id in rows], dtype=object).to_csv(index=False)
             with files.unbroken():
-                files.write_whole("executed copy", out / "runs" / f"{one.id}.ipynb", done["copy"].encode())
-                files.write_whole("table", out / "results.csv", table.to_csv(index=False).encode())
+                if copy:
+                    files.write_whole("executed copy", out / "runs" / f"{one.id}.ipynb", copy.encode())
+                files.write_whole("table", out / "results.csv", table.encode())
             future.release()
             bar.update()
 
@@ -60,7 +64,7 @@ def earlier(asked: dict[str, runs.Run], out: Path, again: bool) -> dict[str, dic
     if not (out / "results.csv").is_file():
         return {}
     rows = pandas.read_csv(out / "results.csv", dtype=str, keep_default_na=False).to_dict("records")
-    if strange := [row["run"] for row in rows if row["run"] not in asked]:
+    if strange := [row for row in rows if row.get("run") not in asked]:
         said = f"{len(strange)} of the {len(rows)} runs in {out} are not of this grid as it is now"
         raise ValueError(f"{said}: name another folder with --out")
     return {row["run"]: row for row in rows if row["status"] in ("passed", "" if again else "failed")}
@@ -71,7 +75,8 @@ def connect(address: str | None, workers: int | None) -> distributed.Client:
     try:
         if address:
             return distributed.Client(address, timeout=10)
-        return distributed.Client(n_workers=workers, threads_per_worker=1, memory_limit=0, dashboard_address=None)
+        local = dict(threads_per_worker=1, memory_limit=0, dashboard_address=None, preload=QUIET)
+        return distributed.Client(n_workers=workers, **local)
     except (OSError, ValueError) as error:
         raise ValueError(f"no Dask scheduler answers at {address}: {error}") from None
 
@@ -100,10 +105,8 @@ def main(argv: list[str] | None = None) -> int:
                     rows |= earlier(asked, out, given.again)
                     collect(asked, client, out, rows)
         summary.write(out)
-    except (ValueError, OSError) as error:
-        sys.exit(str(error))
-    except locket.LockError:
-        sys.exit(f"another start is writing into {out}")
+    except (ValueError, OSError, locket.LockError) as error:
+        sys.exit(f"another start writes to {out}" if isinstance(error, locket.LockError) else str(error))
     except KeyboardInterrupt:
         print(f"stopped; {len(rows)} of {len(asked)} runs are in {out}, the same command goes on", file=sys.stderr)
         return 130

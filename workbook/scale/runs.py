@@ -17,7 +17,7 @@ import yaml
 from workbook import parameters
 
 KEYS = ("notebooks", "parameters", "seeds", "record", "files")
-OWN = ("run", "notebook", "status", "took_seconds", "worker", "retries", "said", "traceback")  # the table's own columns
+OWN = ("run", "notebook", "status", "retries", "worker", "took_seconds", "said", "traceback")  # the table's own columns
 SHOW = """import json
 from IPython.display import display
 display({"application/json": json.loads(json.dumps({%s}, default=float))}, raw=True)"""
@@ -58,8 +58,9 @@ def read(path: Path) -> dict[str, Run]:
         for values in itertools.product(*lists.values()):
             values = dict(zip(lists, values))
             told = [place.name, code, values, {name: hashlib.sha256(files[name]).hexdigest() for name in files}]
-            digest = hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()[:16]
-            runs[digest] = Run(digest, name, values, carried)
+            digest = hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
+            id = f"r{digest[:15]}"  # with a letter before it no program takes it for a number
+            runs[id] = Run(id, name, values, carried)
     return runs
 
 

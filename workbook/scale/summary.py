@@ -68,6 +68,6 @@ def write(folder: Path) -> None:
     cells = [cell for text, code in CELLS for cell in (text and new_markdown_cell(text), new_code_cell(code)) if cell]
     notebook, table = writes(new_notebook(cells=cells)), (folder / "results.csv").read_bytes()
     done = executed.execute("summary.ipynb", {}, {"summary.ipynb": notebook.encode(), "results.csv": table})
-    if done["fault"]:
-        raise ValueError(f"no summary could be made of {folder}: {done['fault']}")
+    if done["traceback"]:
+        raise ValueError(f"no summary could be made of {folder}: {done['traceback']}")
     write_whole("summary", folder / "summary.ipynb", done["copy"].encode())
