@@ -17,6 +17,7 @@ import json
 import os
 import tempfile
 import time
+from importlib import metadata
 from pathlib import Path
 
 import nbformat
@@ -81,7 +82,9 @@ def main() -> None:
             figures[f"{name}: a run on 1 worker, on top of papermill"] = figure(more, "ms")
             rates |= {f"{name}: {who}": values for who, values in found.items()}
     show(figures)
-    print(write("grid", {"runs": count, "figures": figures, "runs_per_second": rates, "start_seconds": starts}))
+    versions = {name: metadata.version(name) for name in ("distributed", "papermill", "ipykernel")}
+    found = {"runs": count, "figures": figures, "runs_per_second": rates, "start_seconds": starts, "engines": versions}
+    print(write("grid", found))
 
 
 if __name__ == "__main__":

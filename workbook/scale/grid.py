@@ -38,15 +38,15 @@ def collect(asked: dict[str, runs.Run], client: distributed.Client, out: Path, r
     client.subscribe_topic("grid", lambda event: starts.update(event[1:]))
     for one in (one for one in asked.values() if one.id not in rows):
         futures[client.submit(run, one.id, one.notebook, one.values, one.files, key=f"grid-{one.id}")] = one
-    with tqdm.tqdm(total=len(asked), initial=len(rows), unit="run", smoothing=0) as bar:
+    with tqdm.tqdm(asked, f"{len(client.nthreads())} workers", initial=len(rows), unit="run", smoothing=0) as bar:
         for future in distributed.as_completed(list(futures)):
             one = futures.pop(future)
             try:
                 done = future.result()
                 status = "failed" if done["traceback"] else "passed"
             except Exception as error:  # Dask's own: several workers are gone with this run, or the scheduler is
-                status, said = "lost", f"{type(error).__name__}: {error}"
-                done = dict(worker="", took_seconds="", said="", traceback=said, recorded={}, copy="")
+                status, done = "lost", dict(worker="", took_seconds="", said="", traceback=str(error))
+                done |= dict(recorded={}, copy="")
             copy, recorded, retries = done.pop("copy"), done.pop("recorded"), max(starts[one.id] - 1, 0)
             row = dict(run=one.id, notebook=one.notebook, **one.values, status=status, retries=retries, **done)
             rows[one.id] = row | {name: value for name, value in recorded.items() if name not in row}

@@ -46,20 +46,20 @@ def read(path: Path) -> dict[str, Run]:
     notebooks, others = _places(path, asked["notebooks"]), _places(path, asked.get("files", []))
     if not notebooks:
         raise ValueError(f"{path}: notebooks must be a list of at least one name")
-    root = os.path.commonpath([place.parent for place in notebooks + others])
+    root, here = os.path.commonpath([place.parent for place in notebooks + others]), path.parent.resolve()
     files = {place.relative_to(root).as_posix(): place.read_bytes() for place in others}
-    runs = {}
+    held = {os.path.relpath(place, here): hashlib.sha256(place.read_bytes()).hexdigest() for place in others}
+    runs, record = {}, asked.get("record")
     for place in notebooks:
         node, name = _notebook(place, lists), place.relative_to(root).as_posix()
-        if record := asked.get("record"):
+        code = [cell.source for cell in node.cells if cell.cell_type == "code"]
+        if record:
             node.cells.append(nbformat.v4.new_code_cell(_recording(path, record)))
         carried = files | {name: nbformat.writes(node).encode()}
-        code = [cell.source for cell in node.cells if cell.cell_type == "code"]
         for values in itertools.product(*lists.values()):
             values = dict(zip(lists, values))
-            told = [place.name, code, values, {name: hashlib.sha256(files[name]).hexdigest() for name in files}]
-            digest = hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
-            id = f"r{digest[:15]}"  # with a letter before it no program takes it for a number
+            told = json.dumps([os.path.relpath(place, here), code, record, values, held], sort_keys=True, default=str)
+            id = f"r{hashlib.sha256(told.encode()).hexdigest()[:15]}"  # with a letter no program takes it for a number
             runs[id] = Run(id, name, values, carried)
     return runs
 
@@ -114,4 +114,4 @@ def _recording(path: Path, record: dict[str, str]) -> str:
             compile(str(expression), name, "eval")
         except SyntaxError:
             raise ValueError(f"{path}: record {name} must be a Python expression, got {expression!r}") from None
-    return SHOW % ", ".join(f"{name!r}: ({expression})" for name, expression in record.items())
+    return SHOW % ", ".join(f"{name!r}: ({expression}\n)" for name, expression in record.items())

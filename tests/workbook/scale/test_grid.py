@@ -92,7 +92,9 @@ def large(tmp_path_factory):
     os.kill(worker, signal.SIGKILL)
     until(lambda: len(table(out)) >= 130, process)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does it: to all processes
+    begun = time.monotonic()
     seen["said"], seen["code"] = process.communicate(timeout=120), process.returncode
+    seen["seconds"] = time.monotonic() - begun
     seen["rows"], seen["copies"] = table(out), {place.stem for place in (out / "runs").iterdir()}
     seen["marks"] = {place.name: place.read_text() for place in marks.glob("*-[01]")}
     again = started(command, folder)
@@ -131,6 +133,7 @@ def test_ctrl_c_leaves_the_finished_rows_whole_and_says_what_goes_on(large):
     [said] = [line for line in seen["said"][1].splitlines() if "stopped" in line]
     assert said.endswith(f"stopped; {len(rows)} of 200 runs are in {out}, the same command goes on")
     assert "Traceback" not in seen["said"][1], seen["said"][1]
+    assert seen["seconds"] < 30
     assert set(rows["status"]) == {"passed"} and set(rows["run"]) <= seen["copies"]
     assert (rows["tenth"] == (rows["n"] + rows["seed"]) / 10).all()
     assert all(nbformat.read(out / "runs" / f"{name}.ipynb", 4) for name in rows["run"])
@@ -191,8 +194,8 @@ def two_nodes(tmp_path_factory):
     shown = "from IPython.display import JSON, display; import numpy; display(JSON({'status': 1, 'beside': [n]}))"
     notebook(folder / "books" / "other.ipynb", "print('other')", shown)
     names = ["books/tiny.ipynb", "books/other.ipynb"]
-    record = {"none": "float('nan')", "half": "__import__('numpy').float32(n / 2)"}
-    lists = dict(parameters={"n": [3]}, seeds=[0, 1, 2, 3])
+    record = {"none": "float('nan')", "half": "__import__('numpy').float32(n / 2)  # a half"}
+    lists = dict(parameters={"n": [3]}, seeds=[0, 1, 2])
     file = asked(folder, notebooks=names, files=["data/*.txt"], record=record, **lists)
     scheduled = folder / "scheduler.json"
     one = ("worker", "--scheduler-file", scheduled, "--nthreads", "1", "--no-dashboard")
@@ -216,9 +219,9 @@ def two_nodes(tmp_path_factory):
 def test_two_nodes_share_a_grid_whose_files_travel_with_it(two_nodes):
     folder, code = two_nodes
     rows = table(folder / "out")
-    assert rows["worker"].nunique() == 2 and len(rows) == 8
-    said = rows[(rows["notebook"] == "books/tiny.ipynb") & (rows["status"] == "passed")]["said"]
-    assert len(said) == 2 and all(text.startswith("travelled ") and str(folder) not in text for text in said)
+    assert rows["worker"].nunique() == 2 and len(rows) == 6
+    said = rows[(rows["notebook"] == "books/tiny.ipynb") & (rows["status"] == "passed")]["said"].item()
+    assert said.startswith("travelled ") and str(folder) not in said
     assert not list(folder.glob("one/*.ipynb")) and not list(folder.glob("two/*.ipynb"))
 
 
@@ -228,7 +231,7 @@ def test_a_notebook_that_fails_is_a_row_with_its_traceback_and_its_copy(two_node
     folder, code = two_nodes
     rows = table(folder / "out")
     failed = rows[rows["status"] == "failed"].set_index("seed")
-    assert code == 1 and list(failed.index) == [1, 2] and list(rows["status"]).count("passed") == 6
+    assert code == 1 and list(failed.index) == [1, 2] and list(rows["status"]).count("passed") == 4
     raised = failed["traceback"][1]
     assert raised.startswith("ValueError: this seed is one of the bad ones\n") and "\x1b" not in raised
     assert "----> 2 if seed == 1: raise ValueError" in raised
@@ -301,7 +304,7 @@ def test_what_has_failed_runs_again_only_when_asked_and_what_was_lost_always_doe
     main, calls, out = threads
     assert main(change={0: fails, 1: goes}) == 1
     assert collections.Counter(table(out)["status"]) == {"failed": 3, "lost": 3}
-    assert table(out)["traceback"][1].startswith("ConnectionError: in place")
+    assert table(out)["traceback"][1].startswith("in place")
     assert main(change={0: fails}) == 1  # by what has failed before
     assert (calls[1, 0], calls[1, 1]) == (1, 2)
     assert collections.Counter(table(out)["status"]) == {"failed": 3, "passed": 3}
