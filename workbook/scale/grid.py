@@ -12,6 +12,7 @@ import logging
 import sys
 from pathlib import Path
 
+import dask
 import distributed
 import locket
 import pandas
@@ -46,8 +47,7 @@ def collect(asked: dict[str, runs.Run], client: distributed.Client, out: Path, r
                 status = "failed" if done["traceback"] else "passed"
             except Exception as error:  # Dask's own: several workers are gone with this run, or the scheduler is
                 status, done = "lost", dict(worker="", took_seconds="", said="", traceback=str(error))
-                done |= dict(recorded={}, copy="")
-            copy, recorded, retries = done.pop("copy"), done.pop("recorded"), max(starts[one.id] - 1, 0)
+            copy, recorded, retries = done.pop("copy", ""), done.pop("recorded", {}), max(starts[one.id] - 1, 0)
             row = dict(run=one.id, notebook=one.notebook, **one.values, status=status, retries=retries, **done)
             rows[one.id] = row | {name: value for name, value in recorded.items() if name not in row}
             table = pandas.DataFrame([rows[id] for id in asked if id in rows], dtype=object).to_csv(index=False)
@@ -61,9 +61,8 @@ def collect(asked: dict[str, runs.Run], client: distributed.Client, out: Path, r
 
 def earlier(asked: dict[str, runs.Run], out: Path, again: bool) -> dict[str, dict]:
     """The rows of an earlier start that need not run again. ValueError: the folder is another grid's."""
-    if not (out / "results.csv").is_file():
-        return {}
-    rows = pandas.read_csv(out / "results.csv", dtype=str, keep_default_na=False).to_dict("records")
+    table = out / "results.csv"
+    rows = pandas.read_csv(table, dtype=str, keep_default_na=False).to_dict("records") if table.is_file() else []
     if strange := [row for row in rows if row.get("run") not in asked]:
         said = f"{len(strange)} of the {len(rows)} runs in {out} are not of this grid as it is now"
         raise ValueError(f"{said}: name another folder with --out")
@@ -75,6 +74,7 @@ def connect(address: str | None, workers: int | None) -> distributed.Client:
     try:
         if address:
             return distributed.Client(address, timeout=10)
+        dask.config.set({"distributed.deploy.lost-worker-timeout": "1h"})  # 15 s give up one that is slow to come back
         local = dict(threads_per_worker=1, memory_limit=0, dashboard_address=None, preload=QUIET)
         return distributed.Client(n_workers=workers, **local)
     except (OSError, ValueError) as error:
@@ -92,7 +92,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--again", action="store_true", help="what has failed runs again")
     given = parser.parse_args(argv)
     out, asked, rows = given.out or Path("build") / given.grid.stem, {}, {}
-    logging.getLogger("distributed").setLevel(logging.ERROR)
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # the table tells what is lost
     try:
         if given.workers is not None and given.workers < 1:
             raise ValueError(f"--workers must be >= 1, got {given.workers}")

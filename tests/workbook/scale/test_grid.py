@@ -26,7 +26,7 @@ OWN_PLACE = pytest.mark.skipif(sys.platform == "win32", reason="signals of Unix"
 # Run 50 of seed 0 stops half-way and waits to be killed, once; the parent of a kernel is the worker.
 TINY = """import os, time; from pathlib import Path
 with Path(marks, f"{n}-{seed}").open("a") as mark:
-    mark.write("x")
+    mark.write(f"{os.getppid()} ")
 if n == stops and seed == 0 and not Path(marks, "killed").exists():
     Path(marks, f"waits-{os.getppid()}-{os.getpid()}").touch()
     time.sleep(60)
@@ -71,7 +71,7 @@ def until(found, process, seconds=600):
     end = time.monotonic() + seconds
     while not (answer := found()):
         assert process.poll() is None and time.monotonic() < end, process.communicate()
-        time.sleep(0.05)
+        time.sleep(0.5)
     return answer
 
 
@@ -90,7 +90,7 @@ def large(tmp_path_factory):
     worker, seen["kernel"] = map(int, place.name.split("-")[1:])
     (marks / "killed").touch()
     os.kill(worker, signal.SIGKILL)
-    until(lambda: len(table(out)) >= 130, process)
+    until(lambda: len(rows := table(out)) >= 110 and rows["worker"].nunique() == 3, process)  # the lost one is replaced
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does it: to all processes
     begun = time.monotonic()
     seen["said"], seen["code"] = process.communicate(timeout=120), process.returncode
@@ -119,8 +119,8 @@ def test_all_200_are_done_and_none_is_in_the_table_twice(large):
 def test_the_run_of_the_killed_worker_was_begun_again_by_another_process(large):
     out, marks, seen = large
     rows = table(out).set_index(["n", "seed"])
-    assert (marks / "50-0").read_text() == "xx" and rows.loc[(50, 0), "retries"] >= 1
-    assert rows.loc[(50, 0), "status"] == "passed" and seen["rows"]["worker"].nunique() >= 3
+    first, second = (marks / "50-0").read_text().split()
+    assert first != second and rows.loc[(50, 0), "retries"] >= 1 and rows.loc[(50, 0), "status"] == "passed"
     assert not psutil.pid_exists(seen["kernel"])
 
 
@@ -129,7 +129,7 @@ def test_the_run_of_the_killed_worker_was_begun_again_by_another_process(large):
 def test_ctrl_c_leaves_the_finished_rows_whole_and_says_what_goes_on(large):
     out, marks, seen = large
     rows = seen["rows"]
-    assert seen["code"] == 130 and 130 <= len(rows) < 200
+    assert seen["code"] == 130 and 110 <= len(rows) < 200
     [said] = [line for line in seen["said"][1].splitlines() if "stopped" in line]
     assert said.endswith(f"stopped; {len(rows)} of 200 runs are in {out}, the same command goes on")
     assert "Traceback" not in seen["said"][1], seen["said"][1]
