@@ -75,7 +75,7 @@ def connect(address: str | None, workers: int | None) -> distributed.Client:
         if address:
             return distributed.Client(address, timeout=10)
         dask.config.set({"distributed.deploy.lost-worker-timeout": "1h"})  # 15 s give up one that is slow to come back
-        local = dict(threads_per_worker=1, memory_limit=0, dashboard_address=None, preload=QUIET)
+        local = dict(threads_per_worker=1, memory_limit=0, dashboard_address=":0", preload=QUIET)
         return distributed.Client(n_workers=workers, **local)
     except (OSError, ValueError) as error:
         raise ValueError(f"no Dask scheduler answers at {address}: {error}") from None
