@@ -9,7 +9,7 @@ cores. The server is a JupyterLab with a notebook open and its kernel started. H
 computed from that.
 
 Memory: a kernel's highest resident set, and what its children hold with it. In pss a page that n processes share counts
-1/n, so a sum of pss counts libraries once.
+1/n, so a sum of pss counts libraries once; nothing else on the machine may use torch meanwhile.
 """
 
 import argparse
@@ -44,6 +44,7 @@ SHORT = {
 }
 # What is assumed: the machine, what its system and the hub keep, and how many students compute in the same moment.
 MEMORY_GB, CORES, SYSTEM_GB, COMPUTING, CLASS = 64, 16, 4, 0.1, 200
+LIMIT_GB = memory.BINDER / 1e9  # of a seat, as on Binder
 PAGE = ROOT / "docs" / "class.md"
 BEGIN, END = "<!-- from the record: python benchmarks/seats.py --page -->", "<!-- end -->"
 
@@ -107,7 +108,7 @@ def computed(record: dict, minutes: int) -> dict:
     Returns:
         unshared_GB, shared_GB and own_GB of a seat whose kernel is the largest of the lesson's; by_memory if each seat
         had everything for itself, by_memory_shared if libraries count once, by_cores, seats (the smaller of the last
-        two), and what stands behind them.
+        two), kernels_in_the_limit (so many of the largest fit LIMIT_GB), and what stands behind them.
     """
     largest = max(row["rss"] for row in record["notebooks"].values())
     most = max(record["at_once"], key=int)
@@ -124,6 +125,7 @@ def computed(record: dict, minutes: int) -> dict:
         "slower_than_its_share": loss, "by_cores": math.floor(CORES / COMPUTING / loss),
         "lesson_cpu_seconds": spent, "lesson_minutes": minutes, "computing_on_average": spent / (60 * minutes),
         "all_at_once_times_as_long": CLASS / CORES * loss,
+        "kernels_in_the_limit": math.floor((LIMIT_GB * 1e9 - shared - record["server"]["rss"]) / (largest - shared)),
     }
     found["seats"] = min(found["by_memory_shared"], found["by_cores"])
     return found | {"machines_for_the_class": math.ceil(CLASS / found["seats"])}
@@ -147,7 +149,7 @@ def block(record: dict) -> str:
     return TEXT.format(
         **found, machine=record["provenance"]["machine"], needs="\n".join(needs), beside="\n".join(beside),
         number=AT_ONCE[:2], two=record["cores"], free=free, memory=MEMORY_GB, cores=CORES, system=SYSTEM_GB,
-        share=COMPUTING, people=CLASS, guarantee=math.ceil(found["own_GB"] * 10) / 10,
+        share=COMPUTING, people=CLASS, limit=LIMIT_GB, guarantee=math.ceil(found["own_GB"] * 10) / 10,
     )
 
 
@@ -176,11 +178,12 @@ every student has one kernel, the largest of these, at its peak:
 The {share:.0%} are an assumption, for a room where each works at an own pace: the lesson takes
 {lesson_cpu_seconds:.0f} CPU seconds in {lesson_minutes} minutes of reading, so a student computes
 {computing_on_average:.1%} of the time. If {people} press Run in one moment on one such machine, a cell takes
-{all_at_once_times_as_long:.0f} times as long. The settings that follow, for Zero to JupyterHub:
+{all_at_once_times_as_long:.0f} times as long. The limit of {limit:.0f} GB for a student holds the server and
+{kernels_in_the_limit} of the largest kernels. The settings that follow, for Zero to JupyterHub:
 
 ```yaml
 singleuser:
-  memory: {{guarantee: {guarantee:.1f}G, limit: 2G}}
+  memory: {{guarantee: {guarantee:.1f}G, limit: {limit:.0f}G}}
   cpu: {{guarantee: {share}, limit: 2}}
   extraEnv: {{OMP_NUM_THREADS: "1"}}
   cmd:

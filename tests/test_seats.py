@@ -36,6 +36,7 @@ def test_seats_follow_from_what_was_measured():
     assert found["by_cores"] == 160 and found["seats"] == 85 and found["machines_for_the_class"] == 3
     assert found["computing_on_average"] == pytest.approx(20 / 600)
     assert found["all_at_once_times_as_long"] == 12.5
+    assert found["kernels_in_the_limit"] == 2  # (2 - 0.4 - 0.1) / 0.6
 
 
 def test_kernels_that_slow_each_other_down_cost_seats_and_luck_brings_none():
