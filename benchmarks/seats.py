@@ -4,9 +4,9 @@
     python benchmarks/seats.py --page         writes the newest record's figures into docs/class.md, measures nothing
 
 Each notebook runs from top to bottom with its own parameters in a kernel of its own, with one thread
-(OMP_NUM_THREADS=1, as docs/class.md sets it), and so does the notebook of AT_ONCE, 1, 2 and 4 times at once on two
-cores. The server is a JupyterLab with a notebook open and its kernel started. How many seats a machine carries is
-computed from that.
+(OMP_NUM_THREADS=1, as docs/class.md sets it), and so does notebook 03 (02 in the short form), 1, 2 and 4 times at
+once on two cores. The server is a JupyterLab with a notebook open and its kernel started. How many seats a machine
+carries is computed from that.
 
 Memory: a kernel's highest resident set, and what its children hold with it. In pss a page that n processes share counts
 1/n, so a sum of pss counts libraries once; nothing else on the machine may use torch meanwhile.
@@ -36,7 +36,7 @@ import memory  # noqa: E402
 
 from workbook.run import ThisPython  # noqa: E402
 
-AT_ONCE = "03_distil_a_student"
+AT_ONCE, SHORTER = "03_distil_a_student", "02_soft_targets"
 SHORT = {
     "00": {"labelled": 20}, "01": {"steps": 20}, "02": {"pictures": 500, "steps": 20}, "03": {"seeds": 2, "steps": 20},
     "04": {"batches": [1, 16], "seconds": 0.02},
@@ -148,8 +148,8 @@ def block(record: dict) -> str:
     free = f"{MEMORY_GB} − {SYSTEM_GB}"
     return TEXT.format(
         **found, machine=record["provenance"]["machine"], needs="\n".join(needs), beside="\n".join(beside),
-        number=AT_ONCE[:2], two=record["cores"], free=free, memory=MEMORY_GB, cores=CORES, system=SYSTEM_GB,
-        share=COMPUTING, people=CLASS, limit=LIMIT_GB, guarantee=math.ceil(found["own_GB"] * 10) / 10,
+        number=record["at_once_of"][:2], two=record["cores"], free=free, memory=MEMORY_GB, cores=CORES,
+        system=SYSTEM_GB, share=COMPUTING, people=CLASS, limit=LIMIT_GB, guarantee=math.ceil(found["own_GB"] * 10) / 10,
     )
 
 
@@ -218,11 +218,12 @@ async def measured(short: bool, scratch: Path) -> dict:
         print(path.stem, {name: round(value) for name, value in notebooks[path.stem].items()}, flush=True)
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, cores)  # and the kernels', which inherit it
-    path, together = ROOT / "notebooks" / f"{AT_ONCE}.ipynb", {}
+    path, together = ROOT / "notebooks" / f"{SHORTER if short else AT_ONCE}.ipynb", {}
     for count in (1, 2) if short else (1, 2, 4):
-        together[str(count)] = await at_once(path, SHORT["03"] if short else {}, count)
+        together[str(count)] = await at_once(path, SHORT[path.name[:2]] if short else {}, count)
         print(count, "at once:", [round(one["seconds"]) for one in together[str(count)]["kernels"]], flush=True)
-    return {"cores": len(cores), "threads_a_kernel": 1, "notebooks": notebooks, "at_once": together}
+    return {"cores": len(cores), "threads_a_kernel": 1, "notebooks": notebooks, "at_once_of": path.stem,
+            "at_once": together}
 
 
 def main() -> None:
