@@ -14,6 +14,7 @@ Memory: a kernel's highest resident set, and what its children hold with it. In 
 
 import argparse
 import asyncio
+import importlib.util
 import json
 import math
 import os
@@ -139,14 +140,19 @@ def reading() -> int:
 def block(record: dict) -> str:
     """The part of docs/class.md that follows from a record."""
     found, rows = computed(record, reading()), record["at_once"]
-    seats = {f"[{name[:2]} {name[3:].replace('_', ' ').capitalize()}](../notebooks/{name}.ipynb)": row
-             for name, row in record["notebooks"].items()} | {"the Jupyter server of each student": record["server"]}
+    titles = dict(re.findall(r"\[([^\]]+)\]\(notebooks/(\w+)\.ipynb\)", (ROOT / "README.md").read_text()))
+    seats = {f"[{title}](../notebooks/{name}.ipynb)": record["notebooks"][name]
+             for title, name in titles.items() if name in record["notebooks"]}
+    seats["the Jupyter server of each student"] = record["server"]
     needs = [f"| {name} | {row['rss'] / 1e6:.0f} | {row['cpu_seconds']:.0f} |" for name, row in seats.items()]
     took = {n: statistics.median(one["seconds"] for one in row["kernels"]) for n, row in rows.items()}
     beside = [f"| {n} | {took[n]:.0f} | {took[n] / took['1']:.1f} | {row['together']['pss'] / 1e6:.0f} |"
               for n, row in rows.items()]
     free = f"{MEMORY_GB} − {SYSTEM_GB}"
+    installed = ("the runtimes of `make devices`,\nwhich the image does not have, and without which 04 needs less"
+                 if record["runtimes"] else "the packages of the image")
     return TEXT.format(
+        installed=installed, percent=100 * COMPUTING, average=100 * found["computing_on_average"],
         **found, machine=record["provenance"]["machine"], needs="\n".join(needs), beside="\n".join(beside),
         number=record["at_once_of"][:2], two=record["cores"], free=free, memory=MEMORY_GB, cores=CORES,
         system=SYSTEM_GB, share=COMPUTING, people=CLASS, limit=LIMIT_GB, guarantee=math.ceil(found["own_GB"] * 10) / 10,
@@ -154,7 +160,7 @@ def block(record: dict) -> str:
 
 
 TEXT = """\
-Measured on {machine}, with one thread a kernel:
+Measured on {machine}, with one thread a kernel and {installed}:
 
 | | MB at its peak | CPU seconds |
 |---|---|---|
@@ -171,14 +177,14 @@ every student has one kernel, the largest of these, at its peak:
 |---|---|---|
 | memory, nothing shared | ({free}) / {unshared_GB:.2f} GB | {by_memory} |
 | memory, libraries once | ({free} − {shared_GB:.2f}) / {own_GB:.2f} GB | {by_memory_shared} |
-| cores, if {share:.0%} compute in the same moment | {cores} / {share} / {slower_than_its_share:.2f} | {by_cores} |
+| cores, if {percent:.0f} % compute in the same moment | {cores} / {share} / {slower_than_its_share:.2f} | {by_cores} |
 | **the machine** | the smaller of the last two | **{seats}** |
 | machines for {people} students | {people} / {seats}, rounded up | {machines_for_the_class} |
 
-The {share:.0%} are an assumption, for a room where each works at an own pace: the lesson takes
+The {percent:.0f} % are an assumption, for a room where each works at an own pace: the lesson takes
 {lesson_cpu_seconds:.0f} CPU seconds in {lesson_minutes} minutes of reading, so a student computes
-{computing_on_average:.1%} of the time. If {people} press Run in one moment on one such machine, a cell takes
-{all_at_once_times_as_long:.0f} times as long. The limit of {limit:.0f} GB for a student holds the server and
+{average:.1f} % of the time. If {people} press Run in one moment on one such machine, a cell takes
+{all_at_once_times_as_long:.3g} times as long. The limit of {limit:.0f} GB for a student holds the server and
 {kernels_in_the_limit} of the largest kernels. The settings that follow, for Zero to JupyterHub:
 
 ```yaml
@@ -222,8 +228,9 @@ async def measured(short: bool, scratch: Path) -> dict:
     for count in (1, 2) if short else (1, 2, 4):
         together[str(count)] = await at_once(path, SHORT[path.name[:2]] if short else {}, count)
         print(count, "at once:", [round(one["seconds"]) for one in together[str(count)]["kernels"]], flush=True)
-    return {"cores": len(cores), "threads_a_kernel": 1, "notebooks": notebooks, "at_once_of": path.stem,
-            "at_once": together}
+    runtimes = bool(importlib.util.find_spec("openvino"))  # of the extra `devices`, which environment.yml leaves out
+    return {"cores": len(cores), "threads_a_kernel": 1, "runtimes": runtimes, "notebooks": notebooks,
+            "at_once_of": path.stem, "at_once": together}
 
 
 def main() -> None:

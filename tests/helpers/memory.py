@@ -8,7 +8,7 @@ import psutil
 # Of Binder, for everything that a person has open there (mybinder.readthedocs.io, usage guidelines).
 BINDER = 2e9
 # What is left of it for the Jupyter server beside the kernels; test_seats.py holds JupyterLab to it.
-SERVER = 0.3e9
+SERVER = 0.2e9
 
 
 def peak(pid: int) -> int:
