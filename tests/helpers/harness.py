@@ -83,7 +83,7 @@ class Server:
         env = os.environ | {name: str(place / folder) for name, folder in paths.items()}
         env["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
         self._log = open(place / "server.log", "w")
-        self._process = subprocess.Popen(
+        self.process = subprocess.Popen(
             [sys.executable, "-m", module, *(flag.format(place=place) for flag in flags), "--no-browser",
              f"--port={self.url.rpartition(':')[2]}"],
             env=env, stdout=self._log, stderr=subprocess.STDOUT,
@@ -94,7 +94,7 @@ class Server:
                 urllib.request.urlopen(self.url, timeout=5).close()
                 return
             except OSError:
-                if self._process.poll() is not None or time.monotonic() > end:
+                if self.process.poll() is not None or time.monotonic() > end:
                     self.close()
                     raise RuntimeError(f"{module} did not start:\n{(place / 'server.log').read_text()}") from None
                 time.sleep(0.2)
@@ -118,11 +118,11 @@ class Server:
 
     def close(self) -> None:
         """Ends the server and its kernels."""
-        self._process.terminate()
+        self.process.terminate()
         try:
-            self._process.wait(20)
+            self.process.wait(20)
         except subprocess.TimeoutExpired:
-            self._process.kill()
+            self.process.kill()
         self._log.close()
 
 

@@ -1,11 +1,15 @@
-"""A plugin of pytest for nbval: a kernel that dies at its start is started again, twice at most.
+"""A plugin of pytest for nbval: kernels are started again where they die at once, and the lesson's are kept small.
 
-Two processes that start kernels in one moment may choose the same port, and then one of the kernels dies.
+Two processes that start kernels in one moment may choose the same port, and then one of the kernels dies: it is started
+again, twice at most. A notebook of the lesson that needs more memory than Binder gives, with its own parameters and the
+Jupyter server counted, is an error after its last cell.
 """
 
+import re
 import warnings
 
-from nbval import kernel
+import memory
+from nbval import kernel, plugin
 
 
 def again(start, *args, **kwargs):
@@ -19,6 +23,28 @@ def again(start, *args, **kwargs):
             warnings.warn(f"a kernel did not start, and is started again: {error}", stacklevel=2)
 
 
+def too_large(name, peak):
+    """The sentence for a notebook of the lesson that does not fit Binder; None for one that does, or for a lab."""
+    if re.match(r"0\d_", name) and peak + memory.SERVER > memory.BINDER:
+        had, server, binder = (f"{amount / 1e6:.0f} MB" for amount in (peak, memory.SERVER, memory.BINDER))
+        return f"{name} had {had} in memory: with {server} for the Jupyter server more than Binder's {binder}"
+    return None
+
+
+def within_binder(teardown):
+    """The end of a notebook, with the kernel's peak of memory looked at before the kernel is stopped."""
+
+    def end(self):
+        alive = self.kernel is not None and self.kernel.is_alive()
+        peak = memory.peak(self.kernel.km.provisioner.pid) if alive else 0
+        teardown(self)
+        if complaint := too_large(self.path.name, peak):
+            raise AssertionError(complaint)
+
+    return end
+
+
 def pytest_configure(config):
     start = kernel.start_new_kernel
     kernel.start_new_kernel = lambda *args, **kwargs: again(start, *args, **kwargs)
+    plugin.IPyNbFile.teardown = within_binder(plugin.IPyNbFile.teardown)

@@ -8,7 +8,8 @@ figures.toml holds, for each notebook, the words around a figure and where it co
     "+0.2 points" = "tested: test_readme_quotes_cifar10_as_recorded"    # in tests/test_results.py
 
 What needs one: intervals, "9 of 10", and numbers with a unit of a result. Questions, code and
-references are left out. README's tables are tests/test_results.py's, the seconds of a title are README's.
+references are left out. README's tables are tests/test_results.py's, the seconds of a title are README's; what stands
+in a page of docs/ between "from the record" and "end" is written from it, and its test compares the whole of it.
 """
 
 import json
@@ -22,6 +23,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 SOURCES = tomllib.loads((Path(__file__).parent / "figures.toml").read_text())
+
+PAGES = {"README": ROOT / "README.md"} | {f"docs/{path.stem}": path for path in sorted((ROOT / "docs").glob("*.md"))}
 
 WORDS = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen".split()
 WORDS = {word: float(number) for number, word in enumerate(WORDS)} | {"twenty": 20.0, "fifty": 50.0}
@@ -119,9 +122,11 @@ def test_every_figure_in_prose_has_a_source_that_agrees(path):
     assert not found, "\n".join(found)
 
 
-def test_every_figure_in_readme_has_a_source_that_agrees():
-    text = re.sub(r"^\|.*$", "", (ROOT / "README.md").read_text(), flags=re.M)
-    found = problems([prose(text)], "", SOURCES["README"])
+@pytest.mark.parametrize("name", PAGES)
+def test_every_figure_on_a_page_has_a_source_that_agrees(name):
+    text = re.sub(r"<!-- from the record.*?<!-- end -->", "", PAGES[name].read_text(), flags=re.S)
+    text = re.sub(r"^\|.*$", "", text, flags=re.M)
+    found = problems([prose(text)], "", SOURCES.get(name, {}))
     assert not found, "\n".join(found)
 
 
@@ -134,7 +139,7 @@ def test_a_title_gives_readmes_minutes_and_seconds(path):
 
 
 def test_the_sources_name_notebooks_that_are_there():
-    assert set(SOURCES) <= {path.stem for path in NOTEBOOKS} | {"README"}
+    assert set(SOURCES) <= {path.stem for path in NOTEBOOKS} | set(PAGES)
 
 
 def small(markdown, output):
