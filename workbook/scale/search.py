@@ -112,7 +112,7 @@ def main() -> None:
         sys.exit(f"stopped; the same command goes on from {file}")
     except StorageInternalError:
         sys.exit(f"{file} was locked by another process for too long; the same command goes on from there")
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         sys.exit(str(error))
 
 

@@ -30,7 +30,7 @@ def open_study(file: str | Path, plan: Plan, *, seed: int | None = None, heartbe
         seed: of the sampler; None draws one, as it must where processes share a study: each tries settings of its own.
         heartbeat: seconds, >= 1, between signs of life; a trial that misses three of them has failed.
 
-    ValueError: the file is of another search or another program, is damaged, or is locked.
+    ValueError: the file is of another search or another program, is damaged, or is locked. OSError: it cannot be made.
     """
     file = Path(file)
     if not file.exists():
@@ -72,6 +72,7 @@ def _make(file: Path, plan: Plan, heartbeat: int) -> None:
     """Makes the file beside its place, and links it there: it is whole from its first moment on."""
     file.parent.mkdir(parents=True, exist_ok=True)
     part = file.with_name(f"{file.name}.{os.getpid()}.part")
+    part.touch()  # an OSError where it cannot be
     storage, ways = _storage(part, heartbeat), ["maximize", "minimize"]
     study = optuna.create_study(study_name=NAME, storage=storage, directions=ways[: 1 + plan.front])
     study.set_user_attr("plan", asdict(plan))
@@ -79,9 +80,11 @@ def _make(file: Path, plan: Plan, heartbeat: int) -> None:
         study.enqueue_trial(HAND_SET)
     storage.remove_session()
     storage.engine.dispose()
-    with contextlib.suppress(FileExistsError):  # another process was faster: its file is the study
-        os.link(part, file)
-    part.unlink()
+    try:
+        with contextlib.suppress(FileExistsError):  # another process was faster: its file is the study
+            os.link(part, file)
+    finally:
+        part.unlink()
 
 
 def _storage(file: Path, heartbeat: int) -> RDBStorage:

@@ -322,6 +322,16 @@ def test_the_command_says_what_is_wrong_in_one_sentence_and_leaves_no_file(tmp_p
     assert "\n" not in str(end.value) and not file.exists()
 
 
+def test_a_place_where_no_file_can_be_is_refused_in_a_sentence(tmp_path, monkeypatch):
+    (tmp_path / "note").write_text("no folder")
+    place = str(tmp_path / "note" / "search.db")
+    monkeypatch.setattr(sys, "argv", ["search", "--storage", place, "--students", "mlp-4"])
+    monkeypatch.setattr(choices, "latencies", lambda names: dict.fromkeys(names, 1.0))
+    with pytest.raises(SystemExit, match="note") as end:
+        search.main()
+    assert "\n" not in str(end.value) and [place.name for place in tmp_path.iterdir()] == ["note"]
+
+
 def test_the_command_prints_its_choice_and_the_verdict(tmp_path, monkeypatch, capsys):
     arguments = ["--students", "mlp-4", "--teachers", "mlp-8", "--losses", "KD", "--steps", "8", "--seeds", "0"]
     arguments += ["--storage", str(tmp_path / "s.db"), "--trials", "2", "--confirm", "2"]
