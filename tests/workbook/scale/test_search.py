@@ -80,8 +80,8 @@ def test_the_test_images_are_the_same_for_all_seeds_and_no_search_uses_them(done
         assert len(real(seed).train) == 800 and len(real(seed).val) == 200
         assert torch.equal(pool.sort(0).values, whole.train.images.flatten(1).sort(0).values)
     monkeypatch.setattr(choices, "parts", lambda seed: dataclasses.replace(real(seed), test=whole.test.subset([])))
-    blind = search.run(tmp_path / "blind.db", SMALL, 6, seed=0)
-    assert [(trial.params, trial.value) for trial in blind.trials] == [(t.params, t.value) for t in done.trials]
+    blind = search.run(tmp_path / "blind.db", SMALL, 3, seed=0)
+    assert [(t.params, t.value) for t in blind.trials] == [(t.params, t.value) for t in done.trials[:3]]
 
 
 def test_a_hopeless_trial_is_left_in_the_middle(tmp_path, monkeypatch):
@@ -96,9 +96,9 @@ def test_a_hopeless_trial_is_left_in_the_middle(tmp_path, monkeypatch):
     monkeypatch.setattr(choices, "learn", learn)
     # each trial is worse than all before it
     monkeypatch.setattr(choices, "accuracies", lambda number, seeds, split: [100.0 - number])
-    study = search.run(tmp_path / "search.db", SMALL, 8)
-    assert [t.state for t in study.trials] == [TrialState.COMPLETE] * 5 + [TrialState.PRUNED] * 3
-    assert trained == [4] * 5 + [1] * 3 and study.best_trial.number == 0
+    study = search.run(tmp_path / "search.db", SMALL, 6)
+    assert [t.state for t in study.trials] == [TrialState.COMPLETE] * 5 + [TrialState.PRUNED]
+    assert trained == [4] * 5 + [1] and study.best_trial.number == 0
 
 
 def test_a_loss_that_is_not_finite_ends_a_trial_and_not_the_search(tmp_path, monkeypatch):
@@ -109,8 +109,8 @@ def test_a_loss_that_is_not_finite_ends_a_trial_and_not_the_search(tmp_path, mon
     monkeypatch.setattr(choices, "learn", learn)
     monkeypatch.setattr(choices, "accuracies", lambda *given: [10.0])
     for front in (False, True):
-        study = search.run(tmp_path / f"{front}.db", dataclasses.replace(SMALL, front=front), 2)
-        assert [trial.state for trial in study.trials] == [TrialState.PRUNED] * 2
+        study = search.run(tmp_path / f"{front}.db", dataclasses.replace(SMALL, front=front), 1)
+        assert [trial.state for trial in study.trials] == [TrialState.PRUNED]
 
 
 def test_with_two_objectives_latency_is_the_second_and_nothing_is_pruned(tmp_path):
