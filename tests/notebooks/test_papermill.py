@@ -59,6 +59,7 @@ SMALL = {
     "26": {
         "seed": 3, "seeds": 2, "labelled": 20, "layers": 4, "kth": 3, "rank": 1, "temperature": 8.0, "steps": 20,
     },
+    "31": {"seed": 3, "tries": 1, "trials": 10, "seeds": 2, "budget": 100.0, "labelled": 20, "steps": 8},
     "23": {"seed": 3, "seeds": 2, "labelled": 20, "steps": 10, "tune": "KD"},
     "17": {"seed": 3, "student": "cnn-4", "few": 20, "steps": 20, "seeds": 2},
     "20": {"seed": 3, "seeds": 2, "labelled": 50, "steps": 4, "teacher_steps": 2, "temperature": 1.0},

@@ -194,6 +194,32 @@ def two_texts() -> Sheet:
     return sheet
 
 
+@styled
+def searching() -> Sheet:
+    """Notebook 31: processes share the file of a study; its choice and the hand-set one meet on other seeds."""
+    sheet = Sheet(106, 39)
+    for y, name in ((28, "process 1"), (17, "process 2")):
+        sheet.box(3, y, 22, 7.5, f"{name}\ntrain, look, go on or leave", ORANGE, size=10.5)
+        sheet.arrow((25, y + 4.8), (36, y + 4.8))
+        sheet.arrow((36, y + 2.4), (25, y + 2.4))
+    sheet.text(30.5, 34.6, "value", size=10)
+    sheet.text(30.5, 28.3, "next setting", size=10)
+    sheet.box(36, 17, 23, 18.5, "the study: one file\nall settings tried\ntheir values\nsigns of life", BLUE)
+    sheet.arrow((59, 31), (68, 31), text="the best", at=(0, 1.4))
+    sheet.box(68, 28, 17, 6, "the found setting", BLUE, size=10.5)
+    sheet.box(68, 17, 17, 6, "the hand-set one", BLACK, size=10.5)
+    sheet.arrow((85, 31), (95, 31), (95, 28.6))
+    sheet.arrow((85, 20), (92, 20), (92, 22.4))
+    sheet.text(95, 25.5, "other seeds:\nwhich is better?", weight="bold")
+    sheet.box(3, 3, 26, 6.5, "800 train\nteacher; students: a few", ORANGE, size=10)
+    sheet.box(29.8, 3, 29.2, 6.5, "200 validation\na trial’s value", BLUE, size=10)
+    sheet.box(68, 3, 35, 6.5, "797 test\nno search has seen them", GREEN, size=10)
+    sheet.arrow((14, 9.5), (14, 16.6), dashed=True)
+    sheet.arrow((44, 9.5), (44, 12.8), (18, 12.8), (18, 16.6), dashed=True)
+    sheet.arrow((98, 9.5), (98, 22.4), dashed=True)
+    return sheet
+
+
 def numbers(
     sheet: Sheet, at: tuple[float, float], down: int, across: int, color: str, *, rows: Container[int] = range(9),
     columns: Container[int] = range(9),
@@ -228,5 +254,6 @@ def many_processes() -> Sheet:
 
 
 DRAWINGS = (
-    article, conventions, clinic, where_methods_take_hold, weighted, other_students, starts, two_texts, many_processes,
+    article, conventions, clinic, where_methods_take_hold, weighted, other_students, starts, two_texts,
+    many_processes, searching,
 )
