@@ -92,7 +92,7 @@ class Relay(threading.Thread):
                 end.shutdown(socket.SHUT_RDWR)
 
 
-def federation(members, like, *, count, timeout, weights=None) -> dict:
+def federation(members, like, *, count, timeout, weights=None):
     """Runs a server and its clients to the end, and returns the rounds, the last mean and the bytes that the relay saw.
 
     A member is a client, or None for one that never comes.
@@ -139,7 +139,7 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     steps = dict(steps=(2, 2, 2) if given.short else (120, 60, 30))
-    found, means = {"flwr": metadata.version("flwr"), "python": sys.version.split()[0]}, {}
+    found, kept = {"flwr": metadata.version("flwr"), "python": sys.version.split()[0]}, {}
     clients.of_digits(steps=(1, 1, 1))["client 1"].reply([])  # what torch loads at its first step is loaded once
     whole = clients.of_digits(seed=1, **steps)
     ways = {"logits": (whole, [(300, 10)], 60, None)}
@@ -152,10 +152,11 @@ def main() -> None:
     ways["faults"] = (faulty | {"client 7": None}, [(300, 10)], 8 if given.short else 30, None)
     for name, (members, like, timeout, weights) in ways.items():
         begun = time.monotonic()
-        found[name], means[name] = federation(members, like, count=given.rounds, timeout=timeout, weights=weights)
+        found[name], mean = federation(members, like, count=given.rounds, timeout=timeout, weights=weights)
         found[name]["seconds"] = time.monotonic() - begun
+        kept |= {f"{name} {i}": array for i, array in enumerate(mean)}
     given.out.write_text(json.dumps(found, indent=1))
-    np.savez(given.out.with_suffix(".npz"), **{f"{name} {i}": a for name, mean in means.items() for i, a in enumerate(mean)})
+    np.savez(given.out.with_suffix(".npz"), **kept)
 
 
 if __name__ == "__main__":

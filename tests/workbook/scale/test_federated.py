@@ -180,7 +180,7 @@ needs_flower = pytest.mark.skipif(flower() is None, reason="there is no .venv-fe
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory):
-    """Three federations of processes over Flower: logits, weights, and one with every fault from the second round on."""
+    """Three federations of processes over Flower: logits, weights, and one with faults from the second round on."""
     out = tmp_path_factory.mktemp("federated") / "engine.json"
     run = [flower(), "benchmarks/federated_engine.py", str(out), "--short"]
     done = subprocess.run(run, cwd=ROOT, text=True, capture_output=True, timeout=300)
