@@ -101,7 +101,10 @@ class Averaging(Client):
         self.model.load_state_dict(dict(zip(self.model.state_dict(), map(torch.tensor, weights))))
 
 
-def of_digits(kind=Client, *, clients: int = 5, public: int = 300, seed: int = 0, names=ARCHITECTURES, **options):
+def of_digits(
+    kind=Client, *, clients: int = 5, public: int = 300, concentration: float = 0.3, seed: int = 0,
+    names=ARCHITECTURES, **options,
+) -> dict[str, Client]:
     """Clients by name, "client 0" …: the first `public` training digits are known to all, the others are theirs.
 
     The mean and the deviation that normalize the images are those of the public ones. All clients of one architecture
@@ -111,7 +114,8 @@ def of_digits(kind=Client, *, clients: int = 5, public: int = 300, seed: int = 0
     shown = replace(digits, train=digits.train.subset(known), mean=None, std=None)
     digits = replace(digits, mean=shown.mean, std=shown.std)
     found = {}
-    for number, places in enumerate(shards(digits.train.labels[public:], clients, seed=seed)):
+    parts = shards(digits.train.labels[public:], clients, concentration=concentration, seed=seed)
+    for number, places in enumerate(parts):
         name = names[number % len(names)]
         model = models.build(name, digits.shape, len(digits.classes), seed=seed)
         found[f"client {number}"] = kind(model, digits, places + public, known, seed=100 * seed + number, **options)
