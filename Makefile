@@ -21,6 +21,7 @@ PIP := $(VENV)/python -m pip --disable-pip-version-check install $(if $(CONSTRAI
 # import. Their dependencies follow from PyPI, because PyTorch's indexes hold old copies of them.
 TORCH := PIP_CONFIG_FILE=/dev/null PIP_FIND_LINKS= PIP_EXTRA_INDEX_URL= $(PIP) --no-deps torch torchvision --index-url
 VENV6 := $(subst .venv,.venv-ipykernel6,$(VENV))
+VENVF := $(subst .venv,.venv-federated,$(VENV))
 VENVL := $(subst .venv,.venv-litert,$(VENV))
 NOTEBOOKS ?= $(wildcard notebooks/*.ipynb)
 # Two workers, where a process that crashes ends the run and names its test (xdist 3.8 may wait for ever for the one that
@@ -31,7 +32,7 @@ UNIT := $(PYTEST) $(TWO) --dist loadfile --no-loadscope-reorder tests --ignore t
 # the steps of `make test`, each a target of its own; what is cheap and tells most comes first
 STEPS := test-lint test-unit test-browser test-runtimes test-parameters test-outputs
 
-.PHONY: help lab run test test-quick $(STEPS) test-ipykernel6 dashboard demo devices litert bench outputs clean
+.PHONY: help lab run test test-quick $(STEPS) test-ipykernel6 federated dashboard demo devices litert bench outputs clean
 
 
 help:     ## list these commands
@@ -93,6 +94,9 @@ litert: .venv/installed     ## LiteRT's converter in .venv-litert beside .venv, 
 	$(VENV)/python -m venv .venv-litert
 	$(VENVL)/python -m pip --disable-pip-version-check install 'litert-torch==0.10.*'
 
+federated: .venv-federated/installed     ## Flower in .venv-federated beside .venv, because it pins older packages (130 MB), and the tests over it
+	$(PYTEST) tests/workbook/scale/test_federated.py
+
 demo: .venv/installed     ## one page with teacher and student for any browser: build/demo/index.html, which needs no network
 	$(PIP) -e '.[demo]'
 	$(VENV)/python demo/build.py $(ARGS)
@@ -101,7 +105,7 @@ outputs: .venv/installed     ## for maintainers: execute the notebooks in place,
 	$(VENV)/python -m workbook.run --in-place $(ARGS)
 
 clean:     ## remove .venv, build/ and the caches
-	rm -rf .venv .venv-ipykernel6 .venv-litert build kdlab.egg-info .pytest_cache .hypothesis .ruff_cache .import_linter_cache notebooks/.ipynb_checkpoints
+	rm -rf .venv .venv-ipykernel6 .venv-federated .venv-litert build kdlab.egg-info .pytest_cache .hypothesis .ruff_cache .import_linter_cache notebooks/.ipynb_checkpoints
 
 .venv/installed: pyproject.toml $(CONSTRAINTS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "kdlab needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) --version 2>&1); name another: make lab PYTHON=python3.12"; exit 1; }
@@ -124,4 +128,12 @@ clean:     ## remove .venv, build/ and the caches
 	$(VENV)/python -c "import sysconfig; print('import site; site.addsitedir(%r)' % sysconfig.get_path('purelib'))" > beside.pth
 	mv beside.pth "$$($(VENV6)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")"
 	$(VENV6)/python -m pip --disable-pip-version-check install 'ipykernel==6.31.*'
+	touch $@
+
+# Flower and what it pins, over the packages of .venv in the same way; without Ray, which only its simulations need.
+.venv-federated/installed: .venv/installed
+	$(VENV)/python -m venv .venv-federated
+	$(VENV)/python -c "import sysconfig; print('import site; site.addsitedir(%r)' % sysconfig.get_path('purelib'))" > beside.pth
+	mv beside.pth "$$($(VENVF)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")"
+	$(VENVF)/python -m pip --disable-pip-version-check install 'flwr==1.42.*'
 	touch $@

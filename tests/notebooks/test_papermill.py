@@ -71,6 +71,9 @@ SMALL = {
     "00": {"seed": 3, "labelled": 20, "temperature": 8.0},
     "22": {"seed": 3, "seeds": 2, "epochs": 2, "alpha": 0.9, "temperature": 2.0, "lr": 0.001},
     "27": {"seed": 3, "seeds": 2, "teacher_steps": 6, "steps": 6, "more": 2, "k": 3},
+    "32": {
+        "seed": 3, "seeds": 2, "rounds": 2, "first": 4, "digest": 4, "revisit": 2, "concentration": 1.0, "noise": 0.0,
+    },
     "02": {"seed": 3, "pictures": 500, "steps": 20, "temperature": 1.0},
 }
 

@@ -220,6 +220,29 @@ def searching() -> Sheet:
     return sheet
 
 
+@styled
+def federation() -> Sheet:
+    """Notebook 32: what goes over the line in a round, what stays with a client, and who teaches whom."""
+    sheet = Sheet(108, 48)
+    sheet.text(3, 45, "The clients", size=12.5, ha="left", weight="bold")
+    sheet.text(74, 45, "The server", size=12.5, ha="left", weight="bold")
+    for i, (name, color) in enumerate((("mlp-64", ORANGE), ("cnn-8-16", GREEN), ("mlp-32-32", PINK))):
+        y = 33 - 14 * i
+        sheet.box(3, y, 15, 9, "own images,\nown labels", BLACK)
+        sheet.box(24, y, 16, 9, f"own weights\n{name}", color)
+        sheet.arrow((18, y + 4.5), (24, y + 4.5))
+        sheet.arrow((40, y + 6.2), (56, y + 6.2), (56, 31), (73, 31))
+        sheet.arrow((73, 17), (52, 17), (52, y + 2.8), (40, y + 2.8), dashed=True)
+    sheet.box(74, 17, 30, 15, "consensus\nthe mean of the logits", BLUE)
+    sheet.box(74, 4, 30, 7, "a network of its own", BLACK)
+    sheet.arrow((89, 17), (89, 11.4))
+    sheet.text(64.5, 33, "logits for the\npublic images", size=10)
+    sheet.text(64.5, 13.6, "consensus\nfor the same", size=10)
+    sheet.text(91, 14.2, "FedDF teaches here", ha="left", size=9.5)
+    sheet.text(47, 1.6, "FedMD teaches the clients: dashed", size=10)
+    return sheet
+
+
 def numbers(
     sheet: Sheet, at: tuple[float, float], down: int, across: int, color: str, *, rows: Container[int] = range(9),
     columns: Container[int] = range(9),
@@ -255,5 +278,5 @@ def many_processes() -> Sheet:
 
 DRAWINGS = (
     article, conventions, clinic, where_methods_take_hold, weighted, other_students, starts, two_texts,
-    many_processes, searching,
+    many_processes, searching, federation,
 )
