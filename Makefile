@@ -32,7 +32,7 @@ UNIT := $(PYTEST) $(TWO) --dist loadfile --no-loadscope-reorder tests --ignore t
 # the steps of `make test`, each a target of its own; what is cheap and tells most comes first
 STEPS := test-lint test-unit test-browser test-runtimes test-parameters test-outputs
 
-.PHONY: help lab run test test-quick $(STEPS) test-ipykernel6 federated dashboard demo devices litert bench outputs clean
+.PHONY: help lab run test test-quick $(STEPS) test-ipykernel6 scale federated dashboard demo devices litert bench outputs clean
 
 
 help:     ## list these commands
@@ -93,6 +93,10 @@ devices: .venv/installed     ## install the runtimes (1.5 GB) and run the labs 1
 litert: .venv/installed     ## LiteRT's converter in .venv-litert beside .venv, because it needs an older torch (5 GB)
 	$(VENV)/python -m venv .venv-litert
 	$(VENVL)/python -m pip --disable-pip-version-check install 'litert-torch==0.10.*'
+
+scale: .venv/installed .venv-federated/installed     ## install Dask, Optuna and the trackers, Flower beside them, and run the labs 30 to 32, without a browser
+	$(PIP) -e '.[scale,tracking]'
+	$(VENV)/python -m workbook.run $(wildcard notebooks/3[0-2]_*.ipynb) $(ARGS)
 
 federated: .venv-federated/installed     ## Flower in .venv-federated beside .venv, because it pins older packages (130 MB), and the tests over it
 	$(PYTEST) tests/workbook/scale/test_federated.py
