@@ -50,6 +50,14 @@ def test_a_notebook_of_the_lesson_that_binder_does_not_hold_is_named(name, peak,
     assert too_large(name, peak) == (complaint and f"{name} {complaint}")
 
 
+def test_what_the_runtimes_add_is_not_binders():
+    assert too_large("04_cpu", 1.9e9, runtimes=True) is None
+    assert "1900 MB" in too_large("04_cpu", 1.9e9, runtimes=False)
+    assert "2100 MB" in too_large("04_cpu", 2.1e9, runtimes=True)
+    assert "1900 MB" in too_large("03_a", 1.9e9, runtimes=True)
+
+
+
 def ended(alive, monkeypatch, peak):
     """What the end of notebook 03 asked and did, and what it raised."""
     done = []
