@@ -13,6 +13,8 @@ import warnings
 import memory
 from nbval import kernel, plugin
 
+RUNTIMES = importlib.util.find_spec("onnxruntime") is not None
+
 
 def again(start, *args, **kwargs):
     """start(*args, **kwargs), which is tried three times, as long as it is a RuntimeError that it raises."""
@@ -25,7 +27,7 @@ def again(start, *args, **kwargs):
             warnings.warn(f"a kernel did not start, and is started again: {error}", stacklevel=2)
 
 
-def too_large(name, peak, runtimes=importlib.util.find_spec("onnxruntime") is not None):
+def too_large(name, peak, runtimes=RUNTIMES):
     """The sentence for a notebook of the lesson that does not fit Binder; None for one that does, or for a lab."""
     spare = 0 if runtimes and name.startswith("04_") else memory.SERVER
     if re.match(r"0\d_", name) and peak + spare > memory.BINDER:
