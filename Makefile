@@ -21,7 +21,6 @@ PIP := $(VENV)/python -m pip --disable-pip-version-check install $(if $(CONSTRAI
 # import. Their dependencies follow from PyPI, because PyTorch's indexes hold old copies of them.
 TORCH := PIP_CONFIG_FILE=/dev/null PIP_FIND_LINKS= PIP_EXTRA_INDEX_URL= $(PIP) --no-deps torch torchvision --index-url
 VENV6 := $(subst .venv,.venv-ipykernel6,$(VENV))
-VENVF := $(subst .venv,.venv-federated,$(VENV))
 VENVL := $(subst .venv,.venv-litert,$(VENV))
 NOTEBOOKS ?= $(wildcard notebooks/*.ipynb)
 # Two workers, where a process that crashes ends the run and names its test (xdist 3.8 may wait for ever for the one that
@@ -126,18 +125,13 @@ clean:     ## remove .venv, build/ and the caches
 	$(VENV)/python -m workbook.doctor
 	touch $@
 
-# An older ipykernel over the packages of .venv: what is not found in the one is taken from the other.
-.venv-ipykernel6/installed: .venv/installed
-	$(VENV)/python -m venv .venv-ipykernel6
+# Over the packages of .venv, what collides with them: what is not found in the one is taken from the other. An older
+# ipykernel; Flower and what it pins, without Ray, which only its simulations need.
+.venv-ipykernel6/installed: BESIDE := ipykernel==6.31.*
+.venv-federated/installed: BESIDE := flwr==1.42.*
+.venv-ipykernel6/installed .venv-federated/installed: .venv-%/installed: .venv/installed
+	$(VENV)/python -m venv .venv-$*
 	$(VENV)/python -c "import sysconfig; print('import site; site.addsitedir(%r)' % sysconfig.get_path('purelib'))" > beside.pth
-	mv beside.pth "$$($(VENV6)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")"
-	$(VENV6)/python -m pip --disable-pip-version-check install 'ipykernel==6.31.*'
-	touch $@
-
-# Flower and what it pins, over the packages of .venv in the same way; without Ray, which only its simulations need.
-.venv-federated/installed: .venv/installed
-	$(VENV)/python -m venv .venv-federated
-	$(VENV)/python -c "import sysconfig; print('import site; site.addsitedir(%r)' % sysconfig.get_path('purelib'))" > beside.pth
-	mv beside.pth "$$($(VENVF)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")"
-	$(VENVF)/python -m pip --disable-pip-version-check install 'flwr==1.42.*'
+	mv beside.pth "$$($(subst .venv,.venv-$*,$(VENV))/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")"
+	$(subst .venv,.venv-$*,$(VENV))/python -m pip --disable-pip-version-check install '$(BESIDE)'
 	touch $@

@@ -9,6 +9,7 @@ backward pass still runs, so a step may hide a part of it. For an idle machine w
 """
 
 import argparse
+import functools
 import json
 import os
 import statistics
@@ -74,7 +75,7 @@ def sums(size: int, times: int) -> float:
 def turn(name: str, dataset: Dataset, known: bank.Bank, batch: int, steps: int) -> dict[str, float]:
     """Seconds of a step by the first process alone, by both, and of the exchange by itself."""
     common = dict(teacher=known, steps=steps + 2, batch_size=batch)
-    build = lambda: models.build(name, dataset.shape, 10, seed=0)  # noqa: E731
+    build = functools.partial(models.build, name, dataset.shape, 10, seed=0)
     found = {}
     if distributed.get_rank() == 0:
         found["alone"] = seconds(distil(build(), dataset, Knobs(), **common), steps)
