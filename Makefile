@@ -22,7 +22,8 @@ PIP := $(VENV)/python -m pip --disable-pip-version-check install $(if $(CONSTRAI
 TORCH := PIP_CONFIG_FILE=/dev/null PIP_FIND_LINKS= PIP_EXTRA_INDEX_URL= $(PIP) --no-deps torch torchvision --index-url
 VENV6 := $(subst .venv,.venv-ipykernel6,$(VENV))
 VENVL := $(subst .venv,.venv-litert,$(VENV))
-NOTEBOOKS ?= $(wildcard notebooks/*.ipynb)
+# from the last to the first: the short ones of the lesson come at the end, so that two workers end together
+NOTEBOOKS ?= $(shell ls -r notebooks/*.ipynb)
 # Two workers, where a process that crashes ends the run and names its test (xdist 3.8 may wait for ever for the one that
 # replaces it).
 PYTEST := $(VENV)/python -m pytest
@@ -72,7 +73,7 @@ test-parameters: .venv/installed
 	$(PYTEST) $(TWO) --dist load --maxschedchunk 1 tests/notebooks/test_papermill.py tests/notebooks/test_canary.py
 
 test-outputs: .venv/installed
-	TQDM_DISABLE=1 PYTHONPATH=tests/helpers $(PYTEST) -p kernels $(TWO) --dist loadscope --nbval --nbval-current-env --nbval-sanitize-with tests/notebooks/sanitize.cfg $(NOTEBOOKS)
+	TQDM_DISABLE=1 PYTHONPATH=tests/helpers $(PYTEST) -p kernels $(TWO) --dist loadscope --no-loadscope-reorder --nbval --nbval-current-env --nbval-sanitize-with tests/notebooks/sanitize.cfg $(NOTEBOOKS)
 
 test-ipykernel6: .venv-ipykernel6/installed     ## the steering tests on ipykernel 6.31, in .venv-ipykernel6 beside .venv
 	$(VENV6)/python -m pytest tests/workbook/panels/test_kernel.py tests/workbook/panels/test_training.py
