@@ -85,7 +85,7 @@ def links(english, said):
 def form(english, said):
     """The same folds, headings, lists, pictures, rows of tables, options and emphasis that ends where it should."""
     parts = r"</?[a-z]+>|^#+ |^> |^[-*] |^\d\. |!\[|^\||\([a-d]\)"
-    shape = (re.findall(parts, re.sub(rf"{CODE}|{FORMULA}", "", text, flags=re.S), re.M) for text in (english, said))
+    shape = (re.findall(parts, re.sub(rf"{CODE}|{FORMULA}|\n>", "", text, flags=re.S), re.M) for text in (english, said))
     loose = re.findall(r".{0,8}\*.{0,8}", shown(said))
     return differ("form", *shape) or (f"emphasis does not close: {loose}" if loose else "")
 
