@@ -19,7 +19,7 @@ from workbook.run import ThisPython
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 LESSON = sorted(path.name for path in translated.FOLDER.glob("*.ipynb"))
-CODE, FORMULA = r"```.*?```|`[^`\n]+`|<code>.*?</code>", r"\$\$.*?\$\$|\$[^$\n]+\$"
+CODE, FORMULA = r"```.*?```|`[^`]+`|<code>.*?</code>", r"\$\$.*?\$\$|\$[^$\n]+\$"
 LINK = r"\]\(([^)\s]+)\)"
 ORIGINAL, GLOSSARY = "../{}", "../20_reading_the_article.ipynb"  # what the title links to besides
 STAY = {"logits", "softmax", "alpha", "FPGA"}  # of the glossary: Chinese texts write these, too
@@ -62,13 +62,18 @@ def chinese(english, said):
 
 
 def figures(english, said):
-    """Digits agree; a number in words (eleven, 十一) is the translator's."""
-    number = r"\d+(?:,\d{3})*(?:\.\d+)?"
-    return differ("figures", *(re.findall(number, written(text)) for text in (english, said)))
+    """Digits agree, 1.8 million and 180 万, too; a number in words (eleven, 十一) is the translator's."""
+    return differ("figures", numbers(english), numbers(said))
+
+
+def numbers(text):
+    found = re.findall(r"(\d+(?:,\d{3})*(?:\.\d+)?)(?:\s+(million|thousand|万))?", written(text))
+    scale = {"million": 10**6, "thousand": 10**3, "万": 10**4}
+    return [f"{round(float(digits.replace(',', '')) * scale.get(unit, 1), 6):.10g}" for digits, unit in found]
 
 
 def code(english, said):
-    return differ("code", *(re.findall(CODE, text, re.S) for text in (english, said)))
+    return differ("code", *([" ".join(c.split()) for c in re.findall(CODE, t, re.S)] for t in (english, said)))
 
 
 def formulas(english, said):
