@@ -1,4 +1,4 @@
-"""The lesson in Chinese, in notebooks/zh/: code cells with their outputs from the English notebooks, prose kept by cell id.
+"""The lesson in Chinese, notebooks/zh/: code cells and outputs are copied from the English one, prose stays by cell id.
 
 A translated cell says in its metadata, as `translates`, of which English text it is the translation: a short hash. How
 well it says it is left to its readers, and how it may differ to tests/notebooks/test_translated.py.
@@ -57,7 +57,7 @@ def main(argv: list[str] | None = None, folder: Path = FOLDER) -> int:
         0 where every translated notebook is up to date, 1 where a cell waits for its translator.
     """
     parser = argparse.ArgumentParser(prog="python -m workbook.translated", description=__doc__.splitlines()[0])
-    parser.add_argument("--done", nargs="+", default=[], metavar="ID", help="cells that now translate their English text")
+    parser.add_argument("--done", nargs="+", default=[], metavar="ID", help="cells that translate today's English text")
     done, waiting = set(parser.parse_args(argv).done), 0
     notebooks = {path: nbformat.read(path, 4) for path in sorted(folder.glob("*.ipynb"))}
     if unknown := done - {cell.id for notebook in notebooks.values() for cell in notebook.cells}:
