@@ -169,6 +169,15 @@ def test_every_term_of_the_glossary_stands_beside_its_english_word_once():
     assert not lacking
 
 
+def test_its_page_has_the_minutes_and_seconds_of_readme_and_its_links_lead_somewhere():
+    page, readme = ((folder / "README.md").read_text("utf-8") for folder in (translated.FOLDER, NOTEBOOKS.parent))
+    row = r"^\| \[.*?\]\((?:notebooks/)?(0\d_\w+\.ipynb)\) .*\| (\d+) \| (\d+) \|$"
+    rows = re.findall(row, page, re.M)
+    assert [name for name, *_ in rows] == LESSON
+    assert rows == re.findall(row, readme, re.M)
+    assert all((translated.FOLDER / to.split("#")[0]).exists() for to in re.findall(LINK, page))
+
+
 GOOD = (
     "# Soft targets\n\n> **Predict.** At `T` = 4 the teacher, $p_i$, gives (a) 80 %.\n\n[02](02_soft_targets.ipynb)",
     "# 软目标\n\n> **预测。** 当 `T` = 4 时，教师 $p_i$ 给出 (a) 80 %。\n\n[02](02_soft_targets.ipynb)",
