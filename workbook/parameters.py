@@ -22,6 +22,7 @@ import io
 import itertools
 import math
 import operator
+import os
 import re
 import tokenize
 from collections.abc import Callable, Mapping
@@ -88,9 +89,13 @@ def check(namespace: Mapping) -> None:
     The ranges are those that the cells run so far have in their comments, the last one for each name. The values are
     those of now, because papermill sets them in a cell without comments. Where no cells are known, nothing is refused.
 
+    A translation stands one folder below its original; its kernel first goes there, so that `../results` is the same.
+
     Args:
         namespace: the notebook's `globals()`, in which IPython keeps the cells that were run, as `In`.
     """
+    if all(Path(folder, "00_start_here.ipynb").is_file() for folder in (".", "..")):
+        os.chdir("..")
     ranged = {}
     for source in namespace.get("In", ()):
         with contextlib.suppress(SyntaxError, tokenize.TokenError):
