@@ -109,7 +109,7 @@ outputs: .venv/installed     ## for maintainers: execute the notebooks in place,
 	$(VENV)/python -m workbook.run --in-place $(ARGS)
 
 clean:     ## remove .venv, build/ and the caches
-	rm -rf .venv .venv-ipykernel6 .venv-federated .venv-litert build kdlab.egg-info .pytest_cache .hypothesis .ruff_cache .import_linter_cache notebooks/.ipynb_checkpoints
+	rm -rf .venv .venv-ipykernel6 .venv-federated .venv-litert build kdlab.egg-info .pytest_cache .hypothesis .ruff_cache .import_linter_cache notebooks/.ipynb_checkpoints notebooks/zh/.ipynb_checkpoints
 
 .venv/installed: pyproject.toml $(CONSTRAINTS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "kdlab needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) --version 2>&1); name another: make lab PYTHON=python3.12"; exit 1; }
