@@ -164,6 +164,7 @@ def test_what_these_pages_name_is_here(name):
     named = re.findall(r"`((?:tests|docs|results|workbook|\.github)/[\w./]*)`", text)
     assert not [path for path in links + named if not (ROOT / path).exists()]
     assert not [said for said in re.findall(r"`(make [a-z-]+)", text) if wrong(said)]
+    assert set(re.findall(r"-e \"?\.\[(\w+)\]", text)) <= set(PROJECT["optional-dependencies"])
 
 
 @pytest.fixture(scope="module")
