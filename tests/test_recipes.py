@@ -1,5 +1,6 @@
 """docs/recipes.md to the letter: its blocks are applied to a copy of the repository, in their order, and run there."""
 
+import json
 import os
 import re
 import shutil
@@ -16,10 +17,28 @@ BLOCK = re.compile(r"([^\n]*)\n\n```(python|console)\n(.*?)```", re.S)  # the li
 NEW, BELOW = re.compile(r"A new file, `([^`]+)`:$"), re.compile(r"[Ii]n `([^`]+)`, below `([^`]+)`:$")
 
 
-def follow(recipe, folder, python=sys.executable):
-    """Does what a recipe says; returns its runs, the last of which may have failed."""
-    env = os.environ | {"PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-    runs = []
+# One process for a list of commands, so that torch is imported once: {"said": …, "failed": …} for each.
+HOST = """
+import contextlib, io, json, runpy, sys, traceback
+for words in json.load(sys.stdin):
+    said, failed = io.StringIO(), ""
+    with contextlib.redirect_stdout(said):
+        try:
+            if words[0] == "-c":
+                exec(words[1], {"__name__": "__main__"})
+            else:
+                sys.argv = words[1:]
+                runpy.run_module(words[1], run_name="__main__", alter_sys=True)
+        except BaseException as end:
+            ended_well = isinstance(end, SystemExit) and not end.code
+            failed = "" if ended_well else traceback.format_exc()
+    print(json.dumps({"said": said.getvalue(), "failed": failed}))
+"""
+
+
+def written(recipe, folder):
+    """Does to the folder's files what a recipe says; returns the commands that it gives, each without its `python`."""
+    commands = []
     for said, kind, code in BLOCK.findall(recipe):
         if new := NEW.search(said):
             path = folder / new[1]
@@ -30,24 +49,32 @@ def follow(recipe, folder, python=sys.executable):
             assert text.count(f"{below[2]}\n") == 1, f"{below[1]} must hold this line once: {below[2]}"
             path.write_text(text.replace(f"{below[2]}\n", f"{below[2]}\n{code}"))
         else:
-            commands = [["-c", code]] if kind == "python" else [line.split()[1:] for line in code.splitlines()]
-            for command in commands:
-                run = subprocess.run([python, *command], cwd=folder, env=env, capture_output=True, text=True)
-                runs.append(run)
-                if run.returncode:
-                    return runs
-    return runs
+            commands += [["-c", code]] if kind == "python" else [line.split()[1:] for line in code.splitlines()]
+    return commands
+
+
+def run(commands, folder):
+    env = os.environ | {"PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "-c", HOST]
+    done = subprocess.run(command, cwd=folder, env=env, input=json.dumps(commands), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 @pytest.fixture(scope="module")
-def copy(tmp_path_factory):
+def runs(tmp_path_factory):
+    """Each recipe's runs, made in one copy; the notebook's in a process of its own, as it needs no torch."""
     folder = tmp_path_factory.mktemp("copy")
     left_out = shutil.ignore_patterns("__pycache__", "*.egg-info", "build", ".*")
     for name in ("kdlab", "workbook", "tests", "notebooks"):
         shutil.copytree(ROOT / name, folder / name, ignore=left_out)
     for name in ("pyproject.toml", "README.md"):
         shutil.copy(ROOT / name, folder)
-    return folder
+    commands = {name: written(recipe, folder) for name, recipe in RECIPES.items()}
+    with_torch = [name for name in commands if name != "A notebook"]
+    together = iter(run([words for name in with_torch for words in commands[name]], folder))
+    made = {name: [next(together) for _ in commands[name]] for name in with_torch}
+    return made | {"A notebook": run(commands["A notebook"], folder)}
 
 
 def test_the_page_has_the_four_recipes():
@@ -56,11 +83,10 @@ def test_the_page_has_the_four_recipes():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", RECIPES)
-def test_a_recipe_followed_to_the_letter_works(name, copy):
-    runs = follow(RECIPES[name], copy)
-    assert runs and runs[-1].returncode == 0, runs[-1].stdout + runs[-1].stderr
-    passed = [int(n) for run in runs for n in re.findall(r"(\d+) passed", run.stdout)]
-    assert len(passed) == RECIPES[name].count("-m pytest -q") and all(n > 5 for n in passed)
+def test_a_recipe_followed_to_the_letter_works(name, runs):
+    assert runs[name] and not [each["failed"] + each["said"] for each in runs[name] if each["failed"]]
+    passed = [int(count) for each in runs[name] for count in re.findall(r"(\d+) passed", each["said"])]
+    assert len(passed) == RECIPES[name].count("python -m pytest -q") and all(count > 5 for count in passed)
 
 
 def test_what_the_recipes_add_passes_the_linter(tmp_path):
@@ -85,6 +111,6 @@ def test_every_path_that_the_page_names_is_there_or_made_by_it():
 def test_a_recipe_that_does_not_work_is_caught(tmp_path):
     wrong = "A new file, `own.py`:\n\n```python\nVALUE = 1\n```\n\n"
     wrong += "It has:\n\n```python\nimport own; assert own.VALUE == 2\n```"
-    assert follow(wrong, tmp_path)[-1].returncode == 1
+    assert "assert own.VALUE == 2" in run(written(wrong, tmp_path), tmp_path)[0]["failed"]
     with pytest.raises(AssertionError, match="own.py must hold this line once: GONE"):
-        follow("In `own.py`, below `GONE`:\n\n```python\n1\n```", tmp_path)
+        written("In `own.py`, below `GONE`:\n\n```python\n1\n```", tmp_path)
