@@ -6,6 +6,7 @@ solutions and no lecturer's notes. A lecturer's has all, and what the notebooks 
 
 import argparse
 import contextlib
+import copy
 import os
 import re
 import shutil
@@ -55,6 +56,17 @@ class Gathered(Preprocessor):
         return nb, resources
 
 
+def title(nb: NotebookNode) -> str:
+    """The first line of the notebook, without its #."""
+    return nb.cells[0].source.split("\n")[0].lstrip("# ") if nb.cells else ""
+
+
+def lead(nb: NotebookNode) -> str:
+    """The paragraph below the title, on one line and without links."""
+    paragraphs = nb.cells[0].source.split("\n\n") if nb.cells else []
+    return linked(" ".join(paragraphs[1].split()), lambda href: None) if len(paragraphs) > 1 else ""
+
+
 def exercises(nb: NotebookNode) -> list[tuple[str, int]]:
     """The headings of the notebook's exercises, each with its minutes."""
     heads = re.findall(r"^#{2,3} (.+?) \((\d+) minutes", "\n".join(_markdown(nb)), re.M)
@@ -74,8 +86,10 @@ def warnings(nb: NotebookNode) -> str:
     section, found = "", []  # links go: the words are gathered elsewhere
     for cell in nb.cells:
         if cell.cell_type == "markdown" and "instructor" in _tags(cell):
-            note = re.sub(r"^\*[^*]*\*\s*", "", " ".join(cell.source.split()))
+            note = re.sub(r"^\*[^*]*\.\*\s*", "", " ".join(cell.source.split()))
             found.append(f"- {f'*{section}.* ' if section else ''}{note}")
+        elif "parameters.check(" in cell.source:
+            section = ""  # a note below the set-up is on the whole notebook
         elif cell.cell_type == "markdown":
             section = (re.findall(r"^#{2,3} (.+)$", cell.source, re.M) or [section])[-1]
     pitfalls = re.findall(r"^\*\*Pitfalls\.\*\* (.+?)(?:\n\n|\Z)", "\n\n".join(_markdown(nb)), re.M | re.S)
@@ -90,14 +104,25 @@ def overview(kind: str, nodes: dict[Path, NotebookNode]) -> str:
     lines += ["|---|---|---:|---:|---:|"]
     for notebook, nb in nodes.items():
         times = minutes(nb)
-        lines.append(f"| [{_title(nb)}](notebooks/{notebook.name}) | {_lead(nb)} | "
+        lines.append(f"| [{title(nb)}](notebooks/{notebook.name}) | {lead(nb)} | "
                      f"{times['read']} | {times['exercises']} | {times['run']} |")
     if kind == "instructor":
         lines += ["", "## What rooms get wrong, and other notes for the lecturer"]
         for nb in nodes.values():
             tasks = [f"- {name}: {time} minutes" for name, time in exercises(nb)]
-            lines += ["", f"### {_title(nb)}", "", warnings(nb), *tasks]
+            lines += ["", f"### {title(nb)}", "", warnings(nb), *tasks]
     return "\n".join(lines) + "\n"
+
+
+def copied(kind: str, nb: NotebookNode) -> NotebookNode:
+    """The student's or the instructor's copy of one notebook."""
+    steps = [Gathered()]
+    if kind == "student":
+        steps = [Hints(), TagRemovePreprocessor(remove_cell_tags={"solution", "instructor"})]
+    made = copy.deepcopy(nb)
+    for step in steps:
+        made, _ = step.preprocess(made, {})
+    return made
 
 
 def build(kind: str, notebooks: list[Path], folder: Path) -> None:
@@ -109,25 +134,20 @@ def build(kind: str, notebooks: list[Path], folder: Path) -> None:
         folder: what is there under the same names is replaced.
 
     Raises:
-        ValueError: a file is no notebook, or two have one name.
+        ValueError: a file is no notebook, two have one name, or one lies in the folder.
     """
     nodes = {notebook: notebook_in(notebook) for notebook in notebooks}
     if len({notebook.name for notebook in notebooks}) < len(notebooks):
         raise ValueError("two notebooks of one name would be one file")
-    if kind == "student":
-        steps = [Hints(), TagRemovePreprocessor(remove_cell_tags={"solution", "instructor"})]
-    else:
-        steps = [Gathered()]
-    with whole(folder) as draft:
+    with whole(folder, notebooks) as draft:
         (draft / "notebooks").mkdir()
         (draft / "README.md").write_text(overview(kind, nodes), encoding="utf-8")
         for notebook, nb in nodes.items():
-            for step in steps:
-                nb, _ = step.preprocess(nb, {})
-            for cell in nb.cells:
+            made = copied(kind, nb)
+            for cell in made.cells:
                 if cell.cell_type == "markdown":
                     cell.source = linked(cell.source, lambda href: href if _is_there(href, nodes) else None)
-            nbformat.write(nb, draft / "notebooks" / notebook.name)
+            nbformat.write(made, draft / "notebooks" / notebook.name)
             for name in ("drawings", "../results"):
                 if (notebook.parent / name).is_dir():
                     shutil.copytree(notebook.parent / name, draft / "notebooks" / name, dirs_exist_ok=True)
@@ -148,16 +168,20 @@ def notebook_in(path: Path) -> NotebookNode:
 
 
 @contextlib.contextmanager
-def whole(folder: Path) -> Iterator[Path]:
-    """An empty folder beside; when the block ends, what it holds replaces what has the same names in `folder`."""
+def whole(folder: Path, sources: list[Path]) -> Iterator[Path]:
+    """An empty folder beside; when the block ends, its files go to `folder`, over those of the same names.
+
+    Raises:
+        ValueError: one of the sources lies in `folder`, where it might be written over.
+    """
+    if inside := [str(source) for source in sources if source.resolve().is_relative_to(folder.resolve())]:
+        raise ValueError(f"{inside[0]} lies in {folder}, and might be written over: name another folder with --out")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as place:
         yield Path(place)
-        folder.mkdir(exist_ok=True)
-        for made in Path(place).iterdir():
-            there = folder / made.name
-            if there.is_dir() and not there.is_symlink():
-                shutil.rmtree(there)
+        for made in filter(Path.is_file, Path(place).rglob("*")):
+            there = folder / made.relative_to(place)
+            there.parent.mkdir(parents=True, exist_ok=True)
             os.replace(made, there)
 
 
@@ -166,15 +190,6 @@ def _is_there(href: str, nodes: dict[Path, NotebookNode]) -> bool:
     if not name.endswith(".ipynb"):
         return True  # an address, the overview, a drawing
     return any(notebook.name == name for notebook in nodes)
-
-
-def _title(nb: NotebookNode) -> str:
-    return nb.cells[0].source.split("\n")[0].lstrip("# ") if nb.cells else ""
-
-
-def _lead(nb: NotebookNode) -> str:
-    paragraphs = nb.cells[0].source.split("\n\n") if nb.cells else []
-    return linked(" ".join(paragraphs[1].split()), lambda href: None) if len(paragraphs) > 1 else ""
 
 
 def _markdown(nb: NotebookNode) -> list[str]:
@@ -191,7 +206,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("kind", choices=KINDS)
     parser.add_argument("notebooks", nargs="*", type=Path, help="all in notebooks/ where none is named")
     parser.add_argument("--out", type=Path, help="folder for the copy (build/student or build/instructor)")
-    given = parser.parse_args(argv)
+    given = parser.parse_intermixed_args(argv)  # notebooks may stand behind --out, too
     notebooks = list(dict.fromkeys(given.notebooks)) or sorted(Path("notebooks").glob("*.ipynb"))
     if not notebooks:
         parser.error("no notebook named, and none in notebooks/: run this in the repository, or name a notebook")

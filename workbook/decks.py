@@ -16,7 +16,7 @@ from jinja2 import Environment, FileSystemLoader
 from nbconvert import SlidesExporter
 from traitlets.config import Config
 
-from workbook.copies import notebook_in, whole
+from workbook.copies import lead, notebook_in, title, whole
 from workbook.stage import Stage
 
 LESSON = "0*.ipynb"
@@ -40,14 +40,16 @@ def build(notebooks: list[Path], folder: Path) -> list[str]:
         A sentence for each notebook whose deck shows no results, because it has no outputs.
 
     Raises:
-        ValueError: a file is no notebook, two have one name, or one of the packages is not installed; the message
-            says which, and what to do.
+        ValueError: a file is no notebook or an empty one, two have one name, or one of the packages is not installed;
+            the message says which, and what to do.
     """
     nodes = {notebook: notebook_in(notebook) for notebook in notebooks}
     names = [notebook.stem for notebook in notebooks]
     if len(set(names)) < len(names):
         raise ValueError(f"two notebooks of one name would be one deck: {', '.join(sorted(names))}")
-    with whole(folder) as draft:
+    if empty := [str(notebook) for notebook, node in nodes.items() if not node.cells]:
+        raise ValueError(f"{empty[0]} has no cells, so no slides")
+    with whole(folder, notebooks) as draft:
         for package, (place, target, files) in ENGINES.items():
             _copy(package, place, draft / target, files)
         for name in ("deck.css", "deck.js"):
@@ -58,8 +60,8 @@ def build(notebooks: list[Path], folder: Path) -> list[str]:
             resources = {"metadata": {"name": notebook.stem, "path": str(notebook.parent.resolve())}}
             page, _ = exporter.from_notebook_node(staged, resources)
             (draft / f"{notebook.stem}.html").write_text(page, encoding="utf-8")
-            title, lead = (re.sub(r"[#*`]", "", text).strip() for text in node.cells[0].source.split("\n\n")[:2])
-            listed.append({"file": f"{notebook.stem}.html", "title": title, "lead": lead})
+            words = {name: re.sub(r"[*`]", "", of(node)) for name, of in (("title", title), ("lead", lead))}
+            listed.append({"file": f"{notebook.stem}.html"} | words)
         template = Environment(loader=FileSystemLoader(PARTS)).get_template("decks.html.j2")
         (draft / "index.html").write_text(template.render(decks=listed), encoding="utf-8")
     return [
