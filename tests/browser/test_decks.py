@@ -10,6 +10,7 @@ from playwright.sync_api import expect
 from workbook import decks
 
 LESSON = sorted((harness.ROOT / "notebooks").glob(decks.LESSON))
+PATIENCE = 120_000  # ms, for a deck to be ready on a busy machine
 LEGIBLE = 16  # px on a stage of 1280 x 720
 
 # every slide in turn, as soon as it is shown: its text, what is cut, and its smallest letters (formulas apart)
@@ -61,7 +62,7 @@ def slides(page, folder):
     found = {}
     for notebook in LESSON:
         page.goto((folder / f"{notebook.stem}.html").as_uri())
-        page.wait_for_selector("body[data-ready]")
+        page.wait_for_selector("body[data-ready]", timeout=PATIENCE)
         found[notebook] = page.evaluate(WALK)
     return found
 
@@ -119,18 +120,19 @@ def test_a_lecturers_evening(page, context, folder):
     page.goto((folder / "index.html").as_uri())
     assert [link.text_content()[:2] for link in page.locator("li a").all()] == [path.name[:2] for path in LESSON]
     page.get_by_role("link", name="00 · Start here").click()
-    page.wait_for_selector("body[data-ready]")
+    page.wait_for_selector("body[data-ready]", timeout=PATIENCE)
     total = page.evaluate("Reveal.getTotalSlides()")
     while "Run everything once" not in page.evaluate("Reveal.getSlideNotes() ?? ''"):
         page.keyboard.press("ArrowRight")
         assert page.evaluate("Reveal.getIndices().h") < 8
     with context.expect_page() as opened:
         page.keyboard.press("s")
-    expect(opened.value.locator(".speaker-controls-notes")).to_contain_text("Run everything once")
+    notes = opened.value.locator(".speaker-controls-notes")
+    expect(notes).to_contain_text("Run everything once", timeout=PATIENCE)
     opened.value.close()
     page.evaluate("Reveal.slide(Reveal.getTotalSlides() - 4)")
     for _ in range(6):  # a question's answer takes a key of its own
         page.keyboard.press("ArrowRight")
     assert page.evaluate("Reveal.getIndices().h") == total - 1
     page.get_by_role("link", name="01 · Train a teacher").click()
-    page.wait_for_url("**/01_train_a_teacher.html*", wait_until="commit")
+    page.wait_for_url("**/01_train_a_teacher.html*", wait_until="commit", timeout=PATIENCE)
