@@ -5,6 +5,7 @@ import re
 import harness
 import nbformat
 import pytest
+from nbformat.v4 import new_markdown_cell, new_notebook
 from playwright.sync_api import expect
 
 from workbook import decks
@@ -116,23 +117,32 @@ def test_formulas_are_set_and_panels_are_pictures_or_nothing(slides):
 
 
 def test_a_lecturers_evening(page, context, folder):
-    """From the page that the command names to a deck, its notes, its last slide by the arrow key, and the next deck."""
+    """From the page that the command names to a deck, by the arrow key to its last slide, and to the next deck."""
     page.goto((folder / "index.html").as_uri())
     assert [link.text_content()[:2] for link in page.locator("li a").all()] == [path.name[:2] for path in LESSON]
     page.get_by_role("link", name="00 · Start here").click()
     page.wait_for_selector("body[data-ready]", timeout=PATIENCE)
     total = page.evaluate("Reveal.getTotalSlides()")
-    while "Run everything once" not in page.evaluate("Reveal.getSlideNotes() ?? ''"):
-        page.keyboard.press("ArrowRight")
-        assert page.evaluate("Reveal.getIndices().h") < 8
-    with context.expect_page() as opened:
-        page.keyboard.press("s")
-    notes = opened.value.locator(".speaker-controls-notes")
-    expect(notes).to_contain_text("Run everything once", timeout=PATIENCE)
-    opened.value.close()
     page.evaluate("Reveal.slide(Reveal.getTotalSlides() - 4)")
     for _ in range(6):  # a question's answer takes a key of its own
         page.keyboard.press("ArrowRight")
     assert page.evaluate("Reveal.getIndices().h") == total - 1
     page.get_by_role("link", name="01 · Train a teacher").click()
     page.wait_for_url("**/01_train_a_teacher.html*", wait_until="commit", timeout=PATIENCE)
+
+
+def test_the_key_s_opens_the_notes_of_a_deck_on_disk(page, context, tmp_path):
+    note = new_markdown_cell("*Lecturer.* Ask first.", metadata={"tags": ["instructor"]})
+    title, one, two = map(new_markdown_cell, ("# Mine", "## One\n\nwords", "## Two\n\nmore"))
+    nbformat.write(new_notebook(cells=[title, one, note, two]), tmp_path / "mine.ipynb")
+    decks.build([tmp_path / "mine.ipynb"], tmp_path / "my slides")
+    page.goto((tmp_path / "my slides" / "mine.html").as_uri())
+    page.wait_for_selector("body[data-ready]", timeout=PATIENCE)
+    page.keyboard.press("ArrowRight")
+    with context.expect_page() as opened:
+        page.keyboard.press("s")
+    notes = opened.value.locator(".speaker-controls-notes")
+    expect(notes).to_contain_text("Ask first.", timeout=PATIENCE)
+    page.keyboard.press("ArrowRight")
+    expect(notes).not_to_contain_text("Ask first.", timeout=PATIENCE)
+    opened.value.close()
