@@ -1,0 +1,163 @@
+// Cuts a deck into pages that fit a stage of 1280 x 720, and starts reveal.js.
+// Which cells begin a slide is decided before (workbook/stage.py); here is what only a browser knows: heights.
+
+const HEIGHT = 720;
+const WIDTH = 1152; // of a page without its padding
+const ROOM = HEIGHT - 44 - 48; // without the padding of deck.css
+const FIGURE = 400; // the least height of a figure; it gets all that its page has left
+const ENLARGED = 1.9; // how much a figure of pixels may be enlarged
+const SCALES = [1.2, 1.15, 1.1, 1.05, 1, 0.95, 0.9, 0.85]; // of a page's text: the first at which it fits
+const CODE = { code: 22, printed: 26, smallest: 18, width: 1100, advance: 0.605 }; // px; advance: of a letter, in em
+
+const stage = document.querySelector(".slides");
+const BLOCKS = ".jp-RenderedMarkdown > *, .highlight, .jp-OutputArea-output:not(.jp-RenderedMarkdown)";
+
+/** The blocks of a section, without the boxes that nbconvert puts around them. */
+function blocksOf(section) {
+  const found = [...section.querySelectorAll(BLOCKS)].filter((block) => !block.closest("aside"));
+  for (const block of found) {
+    if (block.closest(".fragment")) block.classList.add("fragment");
+    const [picture, code] = [block.querySelector("img"), block.querySelector("pre")];
+    if (picture && !block.textContent.trim()) {
+      const width = Math.min(WIDTH, picture.src.startsWith("data:image/svg") ? WIDTH : ENLARGED * picture.naturalWidth);
+      block.classList.add("figure");
+      block.style.setProperty("--least", `${Math.min(FIGURE, (width / picture.naturalWidth) * picture.naturalHeight)}px`);
+      picture.style.maxWidth = `${width}px`;
+    } else if (code) {
+      const printed = block.matches(".jp-OutputArea-output");
+      if (printed) code.textContent = code.textContent.replace(/^\s*\n|\s+$/g, "");
+      const longest = Math.max(...code.textContent.split("\n").map((line) => line.length));
+      const fitting = CODE.width / CODE.advance / longest;
+      code.style.fontSize = `${Math.min(printed ? CODE.printed : CODE.code, Math.max(CODE.smallest, fitting))}px`;
+    }
+  }
+  return found;
+}
+
+/** Lists and tables in pieces of one entry, so that a page may end within them. */
+function pieces(block) {
+  const table = block.matches("table");
+  const rows = table ? [...block.tBodies[0].rows] : block.matches("ul, ol") ? [...block.children] : [];
+  if (rows.length < 2) return [block];
+  if (table) for (const cell of block.tHead.rows[0].cells) cell.style.width = `${cell.offsetWidth}px`;
+  return rows.map((row, place) => {
+    const piece = block.cloneNode(false);
+    piece.classList.add("piece");
+    piece.dataset.of = block.dataset.of = block.dataset.of ?? Math.random();
+    piece.dataset.more = row.offsetHeight + (table ? 0 : 8); // what it adds to a page that has the piece before it
+    if (block.matches("ol")) piece.start = place + 1;
+    if (!table) return piece.append(row), piece;
+    piece.append(block.tHead.cloneNode(true), document.createElement("tbody"));
+    piece.tBodies[0].append(row);
+    return piece;
+  });
+}
+
+const follows = (block, before) => block.dataset.of && block.dataset.of === before?.dataset.of;
+
+/** Puts pieces of one list or table that follow each other on a page together again. */
+function join(blocks) {
+  const joined = [];
+  for (const block of blocks) {
+    if (!follows(block, joined.at(-1))) joined.push(block);
+    else if (block.matches("table")) joined.at(-1).tBodies[0].append(...block.tBodies[0].rows);
+    else joined.at(-1).append(...block.children);
+  }
+  return joined;
+}
+
+/** Whether a block must not be the last of its page: it announces the next one. */
+function announces(block, next) {
+  if (block.matches(".label, .question, h1, h2")) return true;
+  if (block.matches(".jp-OutputArea-output") && !block.matches(".figure")) return next.matches(".figure");
+  if (!block.matches("p") || block.querySelector(".MathJax_Display")) return false;
+  return /[:,\p{L}]$/u.test(block.textContent.trim()) || block.textContent === block.querySelector("strong")?.textContent;
+}
+
+/** Groups of blocks that go on a page each: as few pages as fit, and then about equally full. */
+function pack(blocks, heights, first, again) {
+  const size = (from, to) => {
+    let sum = from ? again : first;
+    for (let i = from; i < to; i++) {
+      sum += i > from && follows(blocks[i], blocks[i - 1]) ? Number(blocks[i].dataset.more) : heights[i];
+    }
+    return sum;
+  };
+  const back = (cut, from) => {
+    while (cut > from + 1 && cut < blocks.length && announces(blocks[cut - 1], blocks[cut])) cut--;
+    return cut;
+  };
+  const starts = [0];
+  for (let i = 1; i < blocks.length; i++) {
+    if (size(starts.at(-1), i + 1) > ROOM) starts.push(back(i, starts.at(-1)));
+  }
+  for (let place = starts.length - 1; place > 0; place--) {
+    const end = starts[place + 1] ?? blocks.length;
+    for (let cut = starts[place] - 1; cut > starts[place - 1]; cut--) {
+      if (size(cut, end) > ROOM || size(cut, end) > size(starts[place - 1], cut) + 60) break;
+      if (back(cut, starts[place - 1]) === cut) starts[place] = cut;
+    }
+  }
+  return starts.map((from, place) => blocks.slice(from, starts[place + 1] ?? blocks.length));
+}
+
+/** A page like the section, with a heading of its own or the section's, and with these blocks. */
+function page(section, heading, blocks) {
+  const made = section.cloneNode(false);
+  if (heading && !blocks[0]?.matches("h1, h2")) {
+    const again = heading.cloneNode(true);
+    again.className = "again";
+    made.append(again);
+  }
+  made.append(...blocks);
+  return made;
+}
+
+/** The height of each block with the space below it. */
+function heightsOf(blocks) {
+  return blocks.map((block, i) => (blocks[i + 1]?.offsetTop ?? block.offsetTop + block.offsetHeight) - block.offsetTop);
+}
+
+/** Replaces a section by its pages. */
+function paginate(section, heading) {
+  const notes = [...section.querySelectorAll("aside")];
+  let blocks = blocksOf(section);
+  const whole = page(section, heading, blocks);
+  section.replaceWith(whole);
+  const first = blocks.length ? blocks[0].offsetTop - 44 : 0; // what a repeated heading takes
+  if (heightsOf(blocks).some((height) => height + 110 > ROOM)) { // with a heading it is higher than a page
+    blocks.forEach((block) => block.replaceWith(...(block.pieces = pieces(block))));
+    blocks = blocks.flatMap((block) => block.pieces);
+  }
+  const pages = pack(blocks, heightsOf(blocks), first, 46).map((group) => page(section, heading, join(group)));
+  whole.replaceWith(...pages);
+  pages[0]?.append(...notes);
+  for (const made of pages) {
+    for (const scale of SCALES) {
+      made.style.setProperty("--scale", scale);
+      if (made.scrollHeight <= HEIGHT) break;
+    }
+  }
+  return pages;
+}
+
+async function start() {
+  await document.fonts.ready;
+  await Promise.all([...document.images].map((picture) => picture.decode().catch(() => {})));
+  stage.classList.add("measured");
+  const sections = [...stage.querySelectorAll("section > section")];
+  stage.replaceChildren(...sections); // one row of slides: the right arrow shows them all
+  let heading = null;
+  for (const section of sections) {
+    const pages = paginate(section, section.querySelector("h1, h2") ?? heading);
+    heading = pages[0].querySelector("h1, h2");
+  }
+  stage.classList.remove("measured");
+  await Reveal.initialize({
+    width: 1280, height: HEIGHT, margin: 0, maxScale: 4, display: "flex", center: false, hash: true,
+    transition: "none", slideNumber: "c/t", plugins: [RevealNotes],
+  });
+  document.body.dataset.ready = "yes";
+}
+
+window.addEventListener("load", () => MathJax.Hub.Queue(start));
