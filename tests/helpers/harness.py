@@ -40,7 +40,7 @@ SETTINGS = {
 }
 LAB = (
     "--ServerApp.root_dir={place} --ip=127.0.0.1 --ServerApp.port_retries=0 --ServerApp.allow_root=True "
-    "--IdentityProvider.token= --LabApp.expose_app_in_browser=True"
+    "--IdentityProvider.token= --LabApp.expose_app_in_browser=True --JupyterNotebookApp.expose_app_in_browser=True"
 ).split()
 NOTEBOOK = "window.jupyterapp?.shell?.currentWidget"
 

@@ -14,7 +14,6 @@ from jupyter_server.services.contents.filemanager import AsyncFileContentsManage
 
 from workbook import unchanged
 
-
 ROOT = Path(__file__).parents[2]
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 
