@@ -1,4 +1,7 @@
-"""The dashboard for a lecture (`make dashboard`): voila shows notebook 02 without code, and the explorer answers."""
+"""The dashboard for a lecture (`make dashboard`): voila shows notebook 02 without code, and the explorer answers.
+
+It stands under a hub's prefix, as where a course team serves it to a class.
+"""
 
 import importlib.util
 
@@ -14,7 +17,8 @@ def url(tmp_path, monkeypatch):
     if importlib.util.find_spec("voila") is None:
         pytest.skip("voila is not installed: make dashboard")
     monkeypatch.setenv("TQDM_DISABLE", "1")
-    server = harness.Server(tmp_path, "voila", ["{place}", "--ExecutePreprocessor.timeout=600"])
+    server = harness.Server(tmp_path, "voila", ["{place}", "--ExecutePreprocessor.timeout=600"],
+                            prefix="/user/ana%20maria/")
     yield f"{server.url}/voila/render/{server.lesson('02_soft_targets', {'pictures': 1000, 'steps': 100})}"
     server.close()
 

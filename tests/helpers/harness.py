@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import nbformat
@@ -40,7 +40,7 @@ SETTINGS = {
 }
 LAB = (
     "--ServerApp.root_dir={place} --ip=127.0.0.1 --ServerApp.port_retries=0 --ServerApp.allow_root=True "
-    "--IdentityProvider.token= --LabApp.expose_app_in_browser=True"
+    "--IdentityProvider.token= --LabApp.expose_app_in_browser=True --JupyterNotebookApp.expose_app_in_browser=True"
 ).split()
 NOTEBOOK = "window.jupyterapp?.shell?.currentWidget"
 
@@ -65,19 +65,27 @@ class Server:
     Args:
         place: an empty folder; everything that the server reads or writes lies in it.
         module, flags: another server and its own flags, where `{place}` stands for the folder.
+        prefix: what stands before each of its addresses, as on a hub, such as "/user/ana%20maria/".
+        settings: the user's own.
     """
 
-    def __init__(self, place: Path, module: str = "jupyterlab", flags: Sequence[str] = LAB):
+    def __init__(
+        self, place: Path, module: str = "jupyterlab", flags: Sequence[str] = LAB, *, prefix: str = "",
+        settings: Mapping[str, dict] = SETTINGS,
+    ):
         self.place, self._numbers = place, itertools.count()
         shutil.copytree(ROOT / "notebooks", place / "notebooks", ignore=shutil.ignore_patterns(".*"))
         shutil.copytree(ROOT / "results", place / "results")
-        for name, values in SETTINGS.items():
+        for name, values in settings.items():
             file = place / "config" / "lab" / "user-settings" / f"{name}.jupyterlab-settings"
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(json.dumps(values))
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
-            self.url = f"http://127.0.0.1:{free.getsockname()[1]}"
+            port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}{prefix.rstrip('/')}"
+        if prefix:
+            flags = [*flags, f"--{'Voila' if module == 'voila' else 'ServerApp'}.base_url={prefix}"]
         paths = {"JUPYTER_CONFIG_DIR": "config", "JUPYTER_DATA_DIR": "data", "JUPYTER_RUNTIME_DIR": "runtime",
                  "IPYTHONDIR": "ipython", "KDLAB_CACHE": "cache", "MPLCONFIGDIR": "matplotlib"}
         env = os.environ | {name: str(place / folder) for name, folder in paths.items()}
@@ -85,13 +93,13 @@ class Server:
         self._log = open(place / "server.log", "w")
         self.process = subprocess.Popen(
             [sys.executable, "-m", module, *(flag.format(place=place) for flag in flags), "--no-browser",
-             f"--port={self.url.rpartition(':')[2]}"],
+             f"--port={port}"],
             env=env, stdout=self._log, stderr=subprocess.STDOUT,
         )
         end = time.monotonic() + 60
         while True:
             try:
-                urllib.request.urlopen(self.url, timeout=5).close()
+                urllib.request.urlopen(f"{self.url}/", timeout=5).close()
                 return
             except OSError:
                 if self.process.poll() is not None or time.monotonic() > end:
@@ -150,21 +158,23 @@ class Notebook:
         context: what `browser` gives.
         server: the Server.
         source: the sources of its code cells, or a notebook's path in the server.
+        under: what opens it: "lab/tree", or "notebooks" for Notebook 7.
 
     Attributes:
         page: playwright's page.
         errors: what JavaScript threw and nobody caught, and what was logged as an error about a widget.
     """
 
-    def __init__(self, context, server: Server, source: Sequence[str] | str):
+    def __init__(self, context, server: Server, source: Sequence[str] | str, *, under: str = "lab/tree"):
         path = source if isinstance(source, str) else server.write(source)
         self.errors: list[str] = []
         self.page = context.new_page()
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on("console", self._logged)
-        self.page.goto(f"{server.url}/lab/tree/{path}?reset")
+        self.page.goto(f"{server.url}/{under}/{path}?reset")
         self._wait_for_kernel()
-        self.page.evaluate("window.jupyterapp.commands.execute('application:toggle-left-area')")
+        if under == "lab/tree":
+            self.page.evaluate("window.jupyterapp.commands.execute('application:toggle-left-area')")
 
     def _logged(self, message) -> None:
         if message.type == "error" and any(word in message.text.lower() for word in ("anywidget", "widget", "kd-")):

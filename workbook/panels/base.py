@@ -40,8 +40,7 @@ class Pictured:
     """
 
     def _repr_mimebundle_(self, **kwargs):
-        made = super()._repr_mimebundle_(**kwargs)
-        bundle, metadata = made if isinstance(made, tuple) else (made, {})  # anywidget gives both
+        bundle, metadata = shown(self, super()._repr_mimebundle_(**kwargs))
         picture = base64.b64encode(png(self.figure(), 72)).decode()
         return bundle | {"text/plain": self.told, "image/png": picture}, metadata
 
@@ -167,6 +166,16 @@ def png(figure: Figure, dpi: int = 90) -> bytes:
     """A figure as a file; the one that a notebook keeps has fewer dots."""
     figure.savefig(file := io.BytesIO(), format="png", dpi=dpi)
     return file.getvalue()
+
+
+def shown(panel: widgets.Widget, made: dict | tuple[dict, dict]) -> tuple[dict, dict]:
+    """A panel's output and its metadata, which in Colab name the manager that has anywidget's widgets.
+
+    anywidget switches that manager on, and names it in the outputs of its own widgets; a box has it from one it holds.
+    """
+    if isinstance(made, tuple):
+        return made
+    return made, next(part for part in panel.children if isinstance(part, anywidget.AnyWidget))._repr_mimebundle_()[1]
 
 
 def classed(prefix: str, parts: dict[str, widgets.Widget]) -> dict[str, widgets.Widget]:

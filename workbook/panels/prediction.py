@@ -5,7 +5,7 @@ Without a front end it is a variable with a `value`, which nobody has set.
 
 import ipywidgets as widgets
 
-from workbook.panels.base import Keys, classed
+from workbook.panels.base import Keys, classed, shown
 
 
 class Prediction(widgets.HBox):
@@ -54,4 +54,5 @@ class Prediction(widgets.HBox):
 
     def _repr_mimebundle_(self, **kwargs):
         letters = " ".join(f"({letter})" for letter in self.choices)
-        return super()._repr_mimebundle_(**kwargs) | {"text/plain": f"Your prediction: {letters or '…'}"}
+        bundle, metadata = shown(self, super()._repr_mimebundle_(**kwargs))
+        return bundle | {"text/plain": f"Your prediction: {letters or '…'}"}, metadata

@@ -30,10 +30,11 @@ def test_one_in_words_is_written_beside_the_answer(capsys):
 
 def test_its_text_is_the_same_whatever_was_chosen():
     guess = panels.prediction("abc")
-    told = guess._repr_mimebundle_()["text/plain"]
+    told = guess._repr_mimebundle_()[0]["text/plain"]
     guess.value = "c"
-    assert guess._repr_mimebundle_()["text/plain"] == told == "Your prediction: (a) (b) (c)"
-    assert "application/vnd.jupyter.widget-view+json" in guess._repr_mimebundle_()
+    bundle, _ = guess._repr_mimebundle_()
+    assert bundle["text/plain"] == told == "Your prediction: (a) (b) (c)"
+    assert "application/vnd.jupyter.widget-view+json" in bundle
 
 
 @pytest.mark.parametrize("choices", ["aa", "a b", "a,b", "12"])

@@ -1,0 +1,66 @@
+"""Where else the workbook opens: JupyterLab and Notebook 7 as a hub's user with a space in the name has them."""
+
+import shutil
+
+import harness
+import pytest
+
+PREFIX = "/user/ana%20maria/"
+CELLS = [
+    "import torch; from workbook import panels\n"
+    "explorer = panels.explorer(torch.eye(3), torch.zeros(3, 1, 8, 8, dtype=torch.uint8), 'abc')\nexplorer",
+    "panels.missing_class(lambda left_out, T: iter([(1, {'alone': [0.5] * 3})]), 'abc')",
+]
+FRONT_ENDS = ["lab/tree", "notebooks"]
+LESSON = "notebooks/00_start_here.ipynb"
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory):
+    """One server for both front ends, and a notebook whose panels they open."""
+    server = harness.Server(tmp_path_factory.mktemp("hub"), prefix=PREFIX)
+    shutil.copy(harness.ROOT / "README.md", server.place)
+    yield server, server.write(CELLS)
+    server.close()
+
+
+@pytest.mark.parametrize("under", FRONT_ENDS)
+def test_panels_answer_under_a_prefix_with_a_space(context, hub, under):
+    notebook = harness.Notebook(context, *hub, under=under)
+    page = notebook.page
+    notebook.run_all()
+    heat, bits = page.locator(".kd-explorer-temperature"), page.locator(".kd-explorer-entropy")
+    before, was = bits.inner_text(), notebook.ask("explorer.temperature")
+    heat.press("ArrowRight")
+    page.wait_for_function("before => document.querySelector('.kd-explorer-entropy').innerText !== before", arg=before)
+    assert notebook.until(f"explorer.temperature > {was}")
+    warmth = page.locator(".kd-missing-temperature")
+    told = warmth.locator(".widget-readout").inner_text()
+    warmth.locator(".noUi-handle").press("ArrowRight")
+    assert warmth.locator(".widget-readout").inner_text() != told
+    page.locator(".kd-missing-go").click()
+    page.locator(".kd-missing-message", has_text="finished after step 1").wait_for()
+    assert page.locator(".kd-missing-picture").evaluate("picture => picture.naturalWidth") > 100
+    assert notebook.errors == []
+    notebook.photograph(f"prefix-{under.partition('/')[0]}")
+    page.close()  # the kernel stays for the other front end
+
+
+@pytest.mark.parametrize("under", FRONT_ENDS)
+def test_a_notebooks_links_open_its_neighbour_and_readme_as_a_page(context, hub, under):
+    notebook = harness.Notebook(context, hub[0], LESSON, under=under)
+    links = [f'.jp-RenderedMarkdown a:has-text("{words}")' for words in ("all notebooks", "01 ")]
+    for link, shown in zip(links, (".jp-MarkdownViewer h2", ".jp-Notebook h1:has-text('teacher')")):
+        anchor = notebook.page.locator(link).first
+        anchor.wait_for()
+        if under == "notebooks":
+            with context.expect_page() as opened:
+                anchor.click()
+            opened.value.locator(shown).first.wait_for()
+            assert PREFIX in opened.value.url
+            opened.value.close()
+        else:
+            anchor.click()
+            notebook.page.locator(shown).first.wait_for()
+            notebook.page.evaluate(f"{harness.NOTEBOOK}.close()")
+    notebook.page.close()
