@@ -1,0 +1,67 @@
+"""Makes the playground: one page, build/playground/index.html, in which a student trains, with nothing to install.
+
+Trains the lesson's teacher for ten seeds, and packs its logits, the digits and the scripts into the page, which then
+fetches nothing. `make playground` runs it.
+
+    python demo/playground/build.py [--output FOLDER]
+"""
+
+import argparse
+import base64
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from sklearn.datasets import load_digits
+
+from kdlab import bank, data, devices, files
+from workbook import recipe
+
+HERE = Path(__file__).parent
+OUTPUT = HERE.parents[1] / "build" / "playground"
+SEEDS = range(20, 30)  # those of the recorded headline; a seed is that of the split, the teacher and the student
+SCRIPTS = ("random", "trainer", "driver", "settings", "charts", "playground")
+
+
+def build(output: Path = OUTPUT, seeds: Sequence[int] = SEEDS) -> Path:
+    """Trains a teacher for each of these successive seeds, writes the page, and returns its path."""
+    page = (HERE / "page.html").read_text(encoding="utf-8")
+    parts = {f"/*{{{{{name}}}}}*/": (HERE / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS}
+    parts["/*{{style}}*/"] = (HERE / "style.css").read_text(encoding="utf-8")
+    parts["{{data}}"] = json.dumps(packed_digits() | {"seeds": {seed: taught(seed) for seed in seeds}})
+    for mark, content in parts.items():
+        assert page.count(mark) == 1, f"page.html must hold {mark} once"
+        page = page.replace(mark, content)
+    output.mkdir(parents=True, exist_ok=True)
+    files.write_whole("page", output / "index.html", page.encode())
+    return output / "index.html"
+
+
+def taught(seed: int) -> dict:
+    """What the page needs of a seed: mean and std of its training images, and its teacher's logits of all of them."""
+    digits = data.load("digits", seed=seed)
+    answers = bank.fill(recipe.teacher(digits, seed), digits, settings=devices.Settings()).logits  # (1000, 10)
+    return {"mean": digits.mean.item(), "std": digits.std.item(), "logits": packed(answers.numpy().tobytes())}
+
+
+def packed_digits() -> dict:
+    """scikit-learn's digits in their own order: pixels 0 .. 16 and labels, a byte each."""
+    digits = load_digits()
+    return {"images": packed(digits.data.astype("uint8").tobytes()), "labels": packed(digits.target.astype("uint8").tobytes())}
+
+
+def packed(content: bytes) -> str:
+    return base64.b64encode(content).decode()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--output", type=Path, default=OUTPUT, help="folder of the page (default: build/playground)")
+    torch.set_num_threads(1)
+    page = build(parser.parse_args().output)
+    print(f"{page} ({page.stat().st_size / 1e6:.1f} MB): open it in a browser; it needs no server and no network.")
+
+
+if __name__ == "__main__":
+    main()

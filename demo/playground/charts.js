@@ -1,0 +1,64 @@
+// Two pictures drawn from plain numbers: curves as SVG, and soft targets as bars. Colours come from the style sheet.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+function element(parent, name, attributes = {}, text = "") {
+  const node = parent.appendChild(document.createElementNS(SVG, name));
+  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+  node.textContent = text;
+  return node;
+}
+
+// curves: [{ name, className, xy: [[x, y], …] }], on x from 0 to `end` and y from 0 to `top`; `tick` makes a label of y
+function curves(svg, { list, end, top, tick }) {
+  svg.replaceChildren();
+  const { width, height } = svg.getBoundingClientRect();
+  if (!width) return;
+  svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
+  const [left, right, above, below] = [44, 10, 8, 22];
+  const x = (value) => left + value / end * (width - left - right);
+  const y = (value) => above + (1 - Math.min(value, top) / top) * (height - above - below);
+  for (let i = 0; i <= 4; i++) {
+    const at = y(top * i / 4);
+    element(svg, "line", { x1: left, x2: width - right, y1: at, y2: at, class: "grid" });
+    if (i % 2 === 0) element(svg, "text", { x: left - 6, y: at + 4, "text-anchor": "end" }, tick(top * i / 4));
+  }
+  for (const value of [0, end / 2, end]) {
+    const anchor = value === end ? "end" : value ? "middle" : "start";
+    element(svg, "text", { x: x(value), y: height - 5, "text-anchor": anchor }, value === end ? `step ${value}` : `${value}`);
+  }
+  for (const { className, xy } of list) {
+    element(svg, "polyline", { points: xy.map(([a, b]) => `${x(a).toFixed(1)},${y(b).toFixed(1)}`).join(" "), class: className });
+    if (xy.length) element(svg, "circle", { cx: x(xy.at(-1)[0]), cy: y(xy.at(-1)[1]), r: 3.5, class: className });
+  }
+}
+
+// the smallest of 1, 2, 5, 10, … that is at least the value
+function roundAbove(value) {
+  const power = 10 ** Math.floor(Math.log10(Math.max(value, 1e-6)));
+  return [1, 2, 5, 10].map((factor) => factor * power).find((candidate) => candidate >= value);
+}
+
+function softmax(z, t) {
+  const top = Math.max(...z), shares = z.map((value) => Math.exp((value - top) / t));
+  const sum = shares.reduce((a, b) => a + b);
+  return shares.map((share) => share / sum);
+}
+
+// ten rows of a table body, with a bar for teacher and student in each
+function bars(body, teacher, student) {
+  const percent = (p) => (p < 0.0005 ? "< 0.1 %" : `${(100 * p).toFixed(1)} %`);
+  body.replaceChildren(...teacher.map((p, digit) => {
+    const row = document.createElement("tr");
+    const name = Object.assign(row.appendChild(document.createElement("th")), { textContent: digit, scope: "row" });
+    name.className = p === Math.max(...teacher) ? "top" : "";
+    for (const [who, share] of [["teacher", p], ["student", student[digit]]]) {
+      const cell = row.appendChild(document.createElement("td"));
+      const bar = cell.appendChild(document.createElement("i"));
+      bar.className = who;
+      bar.style.width = `${(58 * share).toFixed(2)}%`;
+      cell.append(percent(share));
+    }
+    return row;
+  }));
+}

@@ -1,0 +1,170 @@
+"""The playground: kdlab's numbers in a browser, steered while it trains, from a link, from disk, and without a worker."""
+
+import importlib.util
+from types import SimpleNamespace
+
+import harness
+import pytest
+import torch
+from playwright.sync_api import expect
+from torch import nn
+
+from kdlab import Knobs, bank, data, devices, evaluate, models, training
+from kdlab.evaluation import predict
+from workbook import recipe
+
+SEEDS = (20, 21)
+RUN = """([chosen, knobs]) => { const run = new Run(data, chosen), steps = [];
+  while (run.step < run.steps) steps.push(run.advance(run.step < 40 ? knobs[0] : knobs[1]));
+  return {steps, ...run.evaluate(), logits: [...run.logits(run.tests)], size: run.rows.length}; }"""
+
+
+class Double(nn.Module):
+    """A student in float64, for a loop that hands out float32."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model.double()
+
+    def forward(self, images):
+        return self.model(images.double())
+
+
+@pytest.fixture(scope="module")
+def opened(context, tmp_path_factory):
+    """The page of two seeds in a folder with a space in its name, and what it asked for and complained about."""
+    spec = importlib.util.spec_from_file_location("playground", harness.ROOT / "demo" / "playground" / "build.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    path = module.build(tmp_path_factory.mktemp("a page"), SEEDS)
+    page, said = context.new_page(), SimpleNamespace(requests=[], errors=[], url=path.as_uri())
+    page.set_viewport_size({"width": 1280, "height": 720})
+    page.on("request", lambda request: said.requests.append(request.url))
+    page.on("pageerror", lambda error: said.errors.append(str(error)))
+    page.on("console", lambda message: message.type in ("error", "warning") and said.errors.append(message.text))
+    page.goto(said.url)
+    yield page, said
+    page.close()
+
+
+@pytest.fixture
+def page(opened):
+    """The page as it opens, and no complaint at the end."""
+    page, said = opened
+    go(page, said.url)
+    yield page
+    assert not said.errors
+
+
+def go(page, url):
+    page.goto("about:blank")
+    page.goto(url)
+    expect(page.locator("body")).to_have_attribute("data-state", "ready")
+
+
+@pytest.mark.parametrize(
+    "seed, missing, source, knobs",
+    [(20, None, "teacher", (Knobs(1.0, 4.0), Knobs(1.0, 4.0))), (21, 3, "teacher", (Knobs(0.3, 2.0), Knobs(0.9, 6.0, 0.02))),
+     (21, None, "smoothing", (Knobs(), Knobs()))],
+)  # fmt: skip
+def test_the_page_trains_as_kdlab_does(page, seed, missing, source, knobs):
+    digits = data.load("digits", seed=seed)
+    answers = bank.fill(recipe.teacher(digits, seed), digits, settings=devices.Settings()) if source == "teacher" else None
+    student = Double(models.build("mlp-32", digits.shape, 10, seed=seed))
+    few = torch.arange(50)[digits.train.labels[:50] != (-1 if missing is None else missing)]
+
+    def at(step):
+        now = knobs[step > 40]
+        return Knobs(now.alpha, now.temperature, now.lr * training.warm_cosine(step, 300))
+
+    def method(student, batch, targets, knobs):
+        smoothing = 0.1 if source == "smoothing" else 0.0
+        return training.losses.logits(student, batch, targets, knobs, label_smoothing=smoothing)
+
+    kdlabs = list(training.distil(student, digits.only(few), at, teacher=answers, steps=300, method=method, settings=devices.Settings()))
+    chosen = {"seed": seed, "missing": missing, "source": source, "images": 50, "steps": 300}
+    found = page.evaluate(RUN, [chosen, [vars(k) for k in knobs]])
+    assert found["size"] == len(few)
+    for name in ("loss", "soft", "hard"):
+        ours, theirs = ([float(get) for get in run] for run in ([s[name] for s in found["steps"]], [getattr(s, name) for s in kdlabs]))
+        assert ours == pytest.approx(theirs, abs=1e-5), name
+    logits = predict(student, digits, "test", settings=devices.Settings())
+    assert torch.allclose(torch.tensor(found["logits"]).view(-1, 10), logits.float(), atol=1e-3)
+    assert found["accuracy"] == pytest.approx(evaluate(student, digits).accuracy, abs=1e-9)
+
+
+def test_seeds_draw_torchs_numbers(page):
+    for seed in (0, 1, 4_000_000_000):
+        state = models.build("mlp-32", (1, 8, 8), 10, seed=seed).state_dict()
+        found = page.evaluate("s => { const g = generator(s); return [linear(64, 32, g), linear(32, 10, g)].flatMap(l => [[...l.weight], [...l.bias]]); }", seed)
+        assert [torch.tensor(part).equal(weights.flatten()) for part, weights in zip(found, state.values())] == [True] * 4
+        order = torch.randperm(1797, generator=torch.Generator().manual_seed(seed)).tolist()
+        assert page.evaluate("s => randperm(1797, generator(s))", seed) == order
+
+
+def test_the_sliders_steer_a_training_that_runs(page):
+    page.locator("#go").click()
+    page.wait_for_function("points.length > 5")
+    page.locator("#alpha").focus()
+    page.keyboard.press("Home")
+    page.wait_for_function("points.at(-1).alpha === 0 && frame.state === 'training'")
+    assert page.evaluate("points[0].alpha") == 1 and "alpha=0&" in page.url
+    assert page.evaluate("points.at(-1).loss === points.at(-1).hard")
+
+
+def test_step_by_step_pause_and_reset(page):
+    for number in (1, 2):
+        page.locator("#step").click()
+        expect(page.locator("#status")).to_contain_text(f"paused: step {number} of 300")
+    page.locator("#speed").select_option("slow")
+    page.locator("#go").click()
+    expect(page.locator("#status")).to_contain_text("training: step 3 of 300")
+    page.locator("#go").click()
+    expect(page.locator("#status")).to_contain_text("paused: step")
+    page.locator("#reset").click()
+    expect(page.locator("#status")).to_contain_text("ready: step 0 of 300")
+
+
+def test_a_link_carries_every_setting_and_the_missing_digit_is_recognised(page, opened):
+    link = "#alpha=0.9&temperature=5&lr=0.02&source=teacher&missing=3&images=50&steps=300&seed=21&speed=full&picture=8"
+    go(page, opened[1].url + link)
+    assert page.locator("#alert").is_hidden() and page.locator("#link").input_value() == opened[1].url + link
+    assert page.evaluate("run => new Run(data, {...run}).rows.some(r => split(data, 21).labels[r] === 3)",
+                         {"seed": 21, "missing": 3, "source": "teacher", "images": 50, "steps": 300}) is False
+    page.locator("#go").click()
+    expect(page.locator("#finished")).to_contain_text("recall of 3", timeout=60_000)
+    assert page.evaluate("looks[0].recall.length") == 10 and page.evaluate("looks.at(-1).recall[3]") > 0.1
+    page.locator("#source").select_option("labels")
+    page.locator("#go").click()
+    page.wait_for_function("frame && frame.state === 'finished'", timeout=60_000)
+    assert page.evaluate("looks.at(-1).recall[3]") == 0
+
+
+def test_a_link_out_of_range_is_named_in_one_sentence(page, opened):
+    go(page, opened[1].url + "#alpha=7&temperature=hot&seed=21&missing=12&colour=red")
+    said = page.locator("#alert").inner_text()
+    assert said.count(".") - said.count("0.5") <= 1 and all(word in said for word in ("alpha", "temperature", "missing", "colour"))
+    assert page.evaluate("[settings.alpha, settings.temperature, settings.seed, settings.missing]") == [1, 4, 21, "none"]
+
+
+def test_without_a_worker_it_says_so_and_trains_on_the_page(context, opened):
+    page = context.new_page()
+    page.add_init_script("delete window.Worker")
+    page.goto(opened[1].url + "#speed=full")
+    expect(page.locator("#alert")).to_contain_text("starts no worker")
+    page.locator("#go").click()
+    expect(page.locator("#status")).to_contain_text("finished: step 300 of 300", timeout=60_000)
+    page.close()
+
+
+@pytest.mark.parametrize("size", [(1280, 720), (1920, 1080), (390, 844)])
+def test_the_main_controls_need_no_scrolling(page, size):
+    page.set_viewport_size({"width": size[0], "height": size[1]})
+    for name in ("go", "step", "reset", "alpha", "temperature", "lr", "source", "missing", "speed", "seed"):
+        box = page.locator(f"#{name}").bounding_box()
+        assert box["x"] >= 0 and box["x"] + box["width"] <= size[0] and box["y"] + box["height"] <= size[1], name
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_no_request_leaves_the_machine(opened):
+    assert not [url for url in opened[1].requests if not url.startswith(("file:", "blob:", "data:", "about:"))]
