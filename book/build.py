@@ -6,14 +6,15 @@ Notebooks are shown with the outputs that were committed; nothing is executed. `
 """
 
 import argparse
+import importlib.util
 import sys
 import time
 from pathlib import Path
 
 import stage
-from sphinx.cmd.build import build_main
 
 OUTPUT = stage.ROOT / "build" / "book"
+NEEDED = ("sphinx", "myst_nb", "furo", "jupyter_server_mathjax")
 
 
 def main() -> int:
@@ -22,6 +23,12 @@ def main() -> int:
     parser.add_argument("--only", nargs="*", default=(), help="notebooks with code, as 00 03; others as prose")
     parser.add_argument("--without-api", action="store_true", help="leave out the pages from docstrings")
     chosen = parser.parse_args()
+    if missing := [name for name in NEEDED if importlib.util.find_spec(name) is None]:
+        line = "python -m pip install -c constraints.txt -e '.[book]'"
+        print(f"The book cannot be made: {', '.join(missing)} missing; in the repository: {line}", file=sys.stderr)
+        return 1
+    from sphinx.cmd.build import build_main
+
     output, begun = chosen.output.resolve(), time.process_time()
     source = output.with_name(output.name + "-source")
     empty = stage.lay_out(source, only=tuple(chosen.only), api=not chosen.without_api, beside=output.parent)

@@ -10,7 +10,9 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent))
+sys.path[:0] = [str(HERE), str(HERE.parent)]
+from docstrings import plain  # noqa: E402
+
 MATHJAX = Path(importlib.util.find_spec("jupyter_server_mathjax").origin).parent / "static"
 # of its 12 MB what a page asks for
 PARTS = ("MathJax.js", "LICENSE", "config", "extensions", "jax/element", "jax/input", "jax/output/HTML-CSS", "fonts")
@@ -40,6 +42,7 @@ nb_code_prompt_hide = "Hide the {type}"
 default_role = "py:obj"
 autodoc_default_options = {"members": True, "member-order": "bysource"}
 autodoc_typehints_format = "short"
+autodoc_inherit_docstrings = False    # not those of torch.nn.Module
 autodoc_preserve_defaults = True
 autodoc_mock_imports = ["flwr"]    # it has an environment of its own
 add_module_names = False
@@ -80,22 +83,10 @@ def copy_mathjax(app, error):
             shutil.copy2(source, target)
 
 
-def tables_are_literal(app, what, name, obj, options, lines):
-    """An indented block behind an empty line is a table or code, and keeps its columns."""
-    made, before, inside = [], "", False
-    for line in lines:
-        indented = line.startswith("    ")
-        if indented and not inside and made and not made[-1].strip() and not before.startswith((" ", "Args")):
-            made += ["::", ""]
-            inside = True
-        elif line.strip() and not indented:
-            inside = False
-        if line.strip():
-            before = line
-        made.append(line)
-    lines[:] = made
+def read_docstring(app, what, name, obj, options, lines):
+    lines[:] = plain(lines)
 
 
 def setup(app):
     app.connect("build-finished", copy_mathjax)
-    app.connect("autodoc-process-docstring", tables_are_literal, priority=100)
+    app.connect("autodoc-process-docstring", read_docstring, priority=100)

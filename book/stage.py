@@ -15,6 +15,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent
 PICTURES = (".github", "notebooks/drawings")
 LINK = re.compile(r"```.*?^```|(?<!!)\[((?:[^\[\]`]|`[^`]*`)*)\]\(([^)\s]+)\)|`[^`]+`", re.S | re.M)    # code stays
+ELSEWHERE = re.compile(r"!\[([^\]]*)\]\(https?:[^)]*\)")    # a picture on another host
 PREDICTION = re.compile(r'panels\.prediction\("(\w*)"\)')
 MARK = re.compile(r"^\{\{(.+?)\}\}$", re.M)
 # pages made beside the book: their folder under build/, their name, what they do, what makes them
@@ -25,7 +26,7 @@ BESIDE = {
 }
 # of the packages what serves beyond these notebooks: neither the checks, nor what one lab or one figure alone needs
 LEFT_OUT = {"exercises", "early", "labs"}
-FOR_ALL = {"plots": ["general"]}
+FOR_ALL = {"plots": ["general"], "panels": []}
 
 
 def lay_out(place: Path, *, only: tuple[str, ...] = (), api: bool = True, beside: Path = ROOT / "build") -> list[str]:
@@ -90,7 +91,9 @@ def copy(path: Path, place: Path) -> Path:
 
 
 def linked(text: str, source: Path) -> str:
-    """Links to what is no page of the book become words: folders, code, files that a reader has in the repository."""
+    """Links to what is no page of the book become words (folders, code, other files of the repository), and so do
+    pictures on other hosts.
+    """
 
     def kept(link: re.Match) -> str:
         target = (link[2] or "").partition("#")[0]
@@ -99,7 +102,7 @@ def linked(text: str, source: Path) -> str:
         path = (source.parent / target).resolve()
         return link[0] if path.suffix in (".md", ".ipynb") and path.is_file() else link[1]
 
-    return LINK.sub(kept, text)
+    return LINK.sub(kept, ELSEWHERE.sub(r"\1", text))
 
 
 def shown(notebook: dict, path: Path, *, whole: bool) -> dict:
@@ -175,7 +178,8 @@ def api_pages() -> dict[str, str]:
 
 def documented(room: Path, name: str) -> str:
     """The page of a module, or of a package with each of its files."""
-    files = FOR_ALL.get(room.name) or sorted(file.stem for file in room.glob("*.py") if not file.stem.startswith("_"))
+    files = sorted(file.stem for file in room.glob("*.py") if not file.stem.startswith("_"))
+    files = FOR_ALL.get(room.name, files)
     modules = [name, *(f"{name}.{file}" for file in files)]
     parts = [f"# {name}"]
     for module in modules:

@@ -1,5 +1,6 @@
 """What the book takes from README and the notebooks: plans that fit their time, every question, folds and links."""
 
+import ast
 import importlib.util
 import json
 import sys
@@ -32,7 +33,7 @@ def laid_out(stage, tmp_path, monkeypatch):
         (root / "docs").mkdir(parents=True)
         (root / "notebooks").mkdir()
         (root / "README.md").write_text(README)
-        page = "[one](../README.md), [record](../results/x.json), [`all`](../results/)"
+        page = "[one](../README.md), [record](../results/x.json), [`all`](../results/), [![B](https://x/z)](https://x.y)"
         (root / "docs" / "class.md").write_text(page)
         for number in ("00", "20"):
             [path] = (ROOT / "notebooks").glob(f"{number}_*.ipynb")
@@ -96,9 +97,9 @@ def test_a_notebook_that_was_not_executed_is_named_and_still_laid_out(laid_out):
     assert empty == ["99_made.ipynb"] and cells[0]["source"] == "1 + 1"
 
 
-def test_links_to_what_is_no_page_become_words(laid_out):
+def test_links_to_what_is_no_page_and_pictures_of_other_hosts_become_words(laid_out):
     source, _, _ = laid_out()
-    assert (source / "docs" / "class.md").read_text() == "[one](../README.md), record, `all`"
+    assert (source / "docs" / "class.md").read_text() == "[one](../README.md), record, `all`, [B](https://x.y)"
 
 
 def test_demo_and_playground_are_linked_only_where_they_were_made(stage, tmp_path):
@@ -114,3 +115,20 @@ def test_the_packages_pages_are_those_of_readmes_rooms(stage):
     assert {f"kdlab.{path.stem}" for path in (ROOT / "kdlab").glob("[!_]*.py")} <= set(pages)
     assert "automodule:: workbook.methods.dkd" in pages["workbook.methods"]
     assert not [page for page in pages if page.startswith("workbook.exercises")]
+
+
+def test_docstrings_keep_their_tables_and_leave_sections_to_napoleon(stage):
+    docstrings = importlib.import_module("docstrings")
+    said = docstrings.plain(["Two:", "    a  1", "    b  2", "Then", "", "Args:", "    shape: of (1, *shape)."])
+    assert said[:8] == ["Two:", "", "::", "", "    a  1", "    b  2", "", "Then"]
+    assert said[8:] == ["", "Args:", r"    shape: of (1, \*shape)."]
+
+
+def test_a_widget_is_shown_as_its_picture():
+    render = pytest.importorskip("myst_nb.core.render", reason="no book: python -m pip install -e '.[book]'")
+    tree = ast.parse((ROOT / "book" / "conf.py").read_text())
+    [said] = [ast.literal_eval(line.value) for line in tree.body
+              if isinstance(line, ast.Assign) and line.targets[0].id == "nb_mime_priority_overrides"]
+    order = render.get_mime_priority("html", said)
+    panel = {"application/vnd.jupyter.widget-view+json", "image/png", "text/plain"}
+    assert next(kind for kind in order if kind in panel) == "image/png"
