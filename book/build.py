@@ -36,7 +36,7 @@ def main() -> int:
     status = build_main([*flags, str(source), str(output)])
     if empty:
         named = ", ".join(empty)
-        print(f"Without outputs, because not executed: {named}; `make outputs` executes them.", file=sys.stderr)
+        print(f"Without outputs, because not executed: {named}; `make outputs` executes them.")
     if status:
         print("The book has faults, which the lines above name; what could be shown is shown.", file=sys.stderr)
         return status

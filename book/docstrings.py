@@ -18,6 +18,6 @@ def plain(lines: list[str]) -> list[str]:
             mode, before = "", line.strip()
         elif line.strip() and not mode:
             mode = "section" if before in SECTIONS else "literal"
-            made += ["", "::", ""] if mode == "literal" else []
+            made += ["", ".. code-block:: text", ""] if mode == "literal" else []
         made.append(line if mode == "literal" else LONE.sub(r"\\*", line))
     return made

@@ -48,14 +48,14 @@ def lay_out(place: Path, *, only: tuple[str, ...] = (), api: bool = True, beside
         kept.add(place / path)
         write(place / path, text)
 
-    for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
+    for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "notebooks").rglob("*.md")]:
         put(path.relative_to(ROOT).as_posix(), linked(path.read_text(encoding="utf-8"), path))
     for folder in PICTURES:
         for path in (ROOT / folder).glob("*.*g"):
             kept.add(copy(path, place))
     for path, notebook in read.items():
         if not any(cell.get("outputs") for cell in notebook["cells"]):
-            empty.append(path.name)
+            empty.append(path.relative_to(ROOT / "notebooks").as_posix())
         told = shown(notebook, path, whole=not only or path.name[:2] in only)
         put(path.relative_to(ROOT).as_posix(), json.dumps(told, ensure_ascii=False))
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -183,6 +183,6 @@ def documented(room: Path, name: str) -> str:
     modules = [name, *(f"{name}.{file}" for file in files)]
     parts = [f"# {name}"]
     for module in modules:
-        parts += [f"## {module}"] if len(modules) > 1 else []
+        parts += [f"## {module}"] if module != name else []
         parts.append(f"```{{eval-rst}}\n.. automodule:: {module}\n```")
     return "\n\n".join(parts) + "\n"

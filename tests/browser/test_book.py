@@ -16,6 +16,7 @@ import pytest
 from playwright.sync_api import expect
 
 DESK, PHONE = {"width": 1280, "height": 720}, {"width": 390, "height": 844}
+PATIENCE = 60_000  # ms, for a page on a busy machine
 OWN = "^(file|data|blob|about):"
 
 
@@ -103,7 +104,7 @@ def test_every_link_and_anchor_leads_somewhere_and_nothing_is_fetched_from_a_hos
 def test_a_learners_first_ten_minutes(visit):
     page = visit("index.html")
     page.locator("article").get_by_role("link", name="Start here").click()
-    expect(page.get_by_role("heading", level=1)).to_contain_text("00 · Start here")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("00 · Start here", timeout=PATIENCE)
     answers = page.get_by_text("It is (b).")
     expect(answers.first).to_be_hidden()    # to predict first, results are folded
     explained = page.get_by_text("With seed 25 it closes more than half of the gap.")
@@ -111,17 +112,17 @@ def test_a_learners_first_ten_minutes(visit):
 
     asked = page.locator(".predict").first
     asked.get_by_role("button", name="(b)").click()
-    expect(asked.get_by_role("button", name="(b)")).to_have_attribute("aria-pressed", "true")
+    expect(asked.get_by_role("button", name="(b)")).to_have_attribute("aria-pressed", "true", timeout=PATIENCE)
     expect(asked.get_by_role("status")).to_contain_text("You said (b)")
     expect(answers.first).to_be_hidden()
     page.get_by_text("Show the output").locator("visible=true").first.click()
-    expect(answers.first).to_be_visible()
+    expect(answers.first).to_be_visible(timeout=PATIENCE)
     page.locator("summary", has_text="Explain").first.click()
-    expect(explained).to_be_visible()
+    expect(explained).to_be_visible(timeout=PATIENCE)
 
     page.locator("a.next-page").click()
-    expect(page.get_by_role("heading", level=1)).to_contain_text("01 · Train a teacher")
-    expect(page.locator(".MathJax").first).to_be_visible(timeout=60_000)    # a formula, with the fonts beside the page
+    expect(page.get_by_role("heading", level=1)).to_contain_text("01 · Train a teacher", timeout=PATIENCE)
+    expect(page.locator(".MathJax").first).to_be_visible(timeout=PATIENCE)  # with the fonts beside the page
     assert not page.locator(".MathJax_Error").count()
 
 
@@ -130,7 +131,7 @@ def test_search_finds_a_notebook_by_a_word_within_it(visit):
     page.locator("input[name=q]").first.fill("calibration")
     page.keyboard.press("Enter")
     found = page.locator("#search-results a", has_text="01 · Train a teacher")
-    expect(found).to_have_attribute("href", re.compile("01_train_a_teacher.html"))
+    expect(found).to_have_attribute("href", re.compile("01_train_a_teacher.html"), timeout=PATIENCE)
 
 
 def test_figures_are_the_pictures_that_were_committed(visit):
