@@ -45,9 +45,10 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def page(context, folder):
+def page(context):
     """A stage of 1280 x 720; no request leaves the disk, and no script fails."""
     page, wrong = context.new_page(), []
+    page.set_default_timeout(PATIENCE)
     page.set_viewport_size({"width": 1280, "height": 720})
     page.on("request", lambda asked: wrong.append(asked.url) if re.match("(https?|wss?|ftp):", asked.url) else None)
     page.on("requestfailed", lambda asked: wrong.append(asked.url) if asked.url != "about:blank" else None)
