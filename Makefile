@@ -32,7 +32,8 @@ UNIT := $(PYTEST) $(TWO) --dist loadfile --no-loadscope-reorder tests --ignore t
 # the steps of `make test`, each a target of its own; what is cheap and tells most comes first
 STEPS := test-lint test-unit test-browser test-runtimes test-parameters test-outputs
 
-.PHONY: help lab run test test-quick $(STEPS) test-ipykernel6 scale federated dashboard demo devices litert bench outputs clean
+.PHONY: help lab run test test-quick $(STEPS) test-ipykernel6 scale federated student instructor slides book playground badges \
+	dashboard demo devices litert bench outputs clean
 
 
 help:     ## list these commands
@@ -101,6 +102,26 @@ scale: .venv/installed .venv-federated/installed     ## install Dask, Optuna and
 federated: .venv-federated/installed     ## Flower in .venv-federated beside .venv, because it pins older packages (130 MB), and the tests over it
 	$(PYTEST) tests/workbook/scale/test_federated.py
 
+student: .venv/installed     ## the notebooks without solutions and lecturer's notes: build/student
+	$(VENV)/python -m workbook.copies student $(ARGS)
+
+instructor: .venv/installed     ## the notebooks with times, notes and pitfalls gathered: build/instructor
+	$(VENV)/python -m workbook.copies instructor $(ARGS)
+
+slides: .venv/installed     ## decks of the lesson, which need no network: build/slides/index.html
+	$(PIP) -e '.[slides]'
+	$(VENV)/python -m workbook.decks $(ARGS)
+
+book: .venv/installed     ## the whole workbook as a site, which needs no network: build/book/index.html
+	$(PIP) -e '.[book]'
+	$(VENV)/python book/build.py $(ARGS)
+
+playground: .venv/installed     ## a page in which the student trains, for any browser: build/playground/index.html
+	$(VENV)/python demo/playground/build.py $(ARGS)
+
+badges:     ## badges that open your copy on Binder and Colab: make badges REPOSITORY=OWNER/NAME
+	@$(PYTHON) .github/badges.py $(REPOSITORY)
+
 demo: .venv/installed     ## one page with teacher and student for any browser: build/demo/index.html, which needs no network
 	$(PIP) -e '.[demo]'
 	$(VENV)/python demo/build.py $(ARGS)
@@ -123,6 +144,7 @@ clean:     ## remove .venv, build/ and the caches
 	*) $(TORCH) "$(TORCH_INDEX)" ;; \
 	esac
 	$(PIP) -e '.[$(EXTRAS)]'
+	mkdir -p .venv/etc/jupyter && cp -R workbook/jupyter/. .venv/etc/jupyter/
 	$(VENV)/python -m workbook.doctor
 	touch $@
 
