@@ -16,7 +16,7 @@ import pytest
 from playwright.sync_api import expect
 
 DESK, PHONE = {"width": 1280, "height": 720}, {"width": 390, "height": 844}
-PATIENCE = 60_000  # ms, for a page on a busy machine
+PATIENCE = 120_000  # ms, for a page on a busy machine
 OWN = "^(file|data|blob|about):"
 
 
@@ -35,6 +35,7 @@ def built(tmp_path_factory):
 @pytest.fixture(scope="module")
 def opened(context, built):
     page = context.new_page()
+    page.set_default_timeout(PATIENCE)
     said = SimpleNamespace(elsewhere=[], errors=[])
     page.on("request", lambda request: re.match(OWN, request.url) or said.elsewhere.append(request.url))
     page.on("pageerror", lambda error: said.errors.append(str(error)))
@@ -113,7 +114,7 @@ def test_a_learners_first_ten_minutes(visit):
     asked = page.locator(".predict").first
     asked.get_by_role("button", name="(b)").click()
     expect(asked.get_by_role("button", name="(b)")).to_have_attribute("aria-pressed", "true", timeout=PATIENCE)
-    expect(asked.get_by_role("status")).to_contain_text("You said (b)")
+    expect(asked.get_by_role("status")).to_contain_text("You said (b)", timeout=PATIENCE)
     expect(answers.first).to_be_hidden()
     page.get_by_text("Show the output").locator("visible=true").first.click()
     expect(answers.first).to_be_visible(timeout=PATIENCE)
@@ -122,6 +123,7 @@ def test_a_learners_first_ten_minutes(visit):
 
     page.locator("a.next-page").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("01 · Train a teacher", timeout=PATIENCE)
+    page.locator("details", has=page.locator(".math")).first.locator("summary").click()
     expect(page.locator(".MathJax").first).to_be_visible(timeout=PATIENCE)  # with the fonts beside the page
     assert not page.locator(".MathJax_Error").count()
 
@@ -130,7 +132,7 @@ def test_search_finds_a_notebook_by_a_word_within_it(visit):
     page = visit("index.html")
     page.locator("input[name=q]").first.fill("calibration")
     page.keyboard.press("Enter")
-    found = page.locator("#search-results a", has_text="01 · Train a teacher")
+    found = page.locator("#search-results a", has_text="01 · Train a teacher").first
     expect(found).to_have_attribute("href", re.compile("01_train_a_teacher.html"), timeout=PATIENCE)
 
 
