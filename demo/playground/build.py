@@ -48,7 +48,8 @@ def taught(seed: int) -> dict:
 def packed_digits() -> dict:
     """scikit-learn's digits in their own order: pixels 0 .. 16 and labels, a byte each."""
     digits = load_digits()
-    return {"images": packed(digits.data.astype("uint8").tobytes()), "labels": packed(digits.target.astype("uint8").tobytes())}
+    parts = {"images": digits.data, "labels": digits.target}
+    return {name: packed(part.astype("uint8").tobytes()) for name, part in parts.items()}
 
 
 def packed(content: bytes) -> str:
