@@ -35,11 +35,11 @@ class Double(nn.Module):
 
 @pytest.fixture(scope="module")
 def opened(context, tmp_path_factory):
-    """The page of two seeds in a folder with a space in its name, and what it asked for and complained about."""
+    """The page of two seeds and hasty teachers in a folder with a space in its name, and what it asked for and complained about."""
     spec = importlib.util.spec_from_file_location("playground", harness.ROOT / "demo" / "playground" / "build.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    path = module.build(tmp_path_factory.mktemp("a page"), SEEDS)
+    path = module.build(tmp_path_factory.mktemp("a page"), SEEDS, steps=60)
     page, said = context.new_page(), SimpleNamespace(requests=[], errors=[], url=path.as_uri())
     page.set_viewport_size({"width": 1280, "height": 720})
     page.on("request", lambda request: said.requests.append(request.url))
