@@ -24,12 +24,12 @@ SEEDS = range(20, 30)  # those of the recorded headline; a seed is that of the s
 SCRIPTS = ("random", "trainer", "driver", "settings", "charts", "playground")
 
 
-def build(output: Path = OUTPUT, seeds: Sequence[int] = SEEDS) -> Path:
-    """Trains a teacher for each of these successive seeds, writes the page, and returns its path."""
+def build(output: Path = OUTPUT, seeds: Sequence[int] = SEEDS, steps: int = 200) -> Path:
+    """Trains a teacher of so many steps for each of these successive seeds, writes the page, and returns its path."""
     page = (HERE / "page.html").read_text(encoding="utf-8")
     parts = {f"/*{{{{{name}}}}}*/": (HERE / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS}
     parts["/*{{style}}*/"] = (HERE / "style.css").read_text(encoding="utf-8")
-    parts["{{data}}"] = json.dumps(packed_digits() | {"seeds": {seed: taught(seed) for seed in seeds}})
+    parts["{{data}}"] = json.dumps(packed_digits() | {"seeds": {seed: taught(seed, steps) for seed in seeds}})
     for mark, content in parts.items():
         assert page.count(mark) == 1, f"page.html must hold {mark} once"
         page = page.replace(mark, content)
@@ -38,17 +38,18 @@ def build(output: Path = OUTPUT, seeds: Sequence[int] = SEEDS) -> Path:
     return output / "index.html"
 
 
-def taught(seed: int) -> dict:
+def taught(seed: int, steps: int) -> dict:
     """What the page needs of a seed: mean and std of its training images, and its teacher's logits of all of them."""
     digits = data.load("digits", seed=seed)
-    answers = bank.fill(recipe.teacher(digits, seed), digits, settings=devices.Settings()).logits  # (1000, 10)
+    answers = bank.fill(recipe.teacher(digits, seed, steps=steps), digits, settings=devices.Settings()).logits  # (1000, 10)
     return {"mean": digits.mean.item(), "std": digits.std.item(), "logits": packed(answers.numpy().tobytes())}
 
 
 def packed_digits() -> dict:
     """scikit-learn's digits in their own order: pixels 0 .. 16 and labels, a byte each."""
     digits = load_digits()
-    return {"images": packed(digits.data.astype("uint8").tobytes()), "labels": packed(digits.target.astype("uint8").tobytes())}
+    parts = {"images": digits.data, "labels": digits.target}
+    return {name: packed(part.astype("uint8").tobytes()) for name, part in parts.items()}
 
 
 def packed(content: bytes) -> str:

@@ -15,7 +15,7 @@ function curves(svg, { list, end, top, tick }) {
   const { width, height } = svg.getBoundingClientRect();
   if (!width) return;
   svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
-  const [left, right, above, below] = [44, 10, 8, 22];
+  const letter = parseFloat(getComputedStyle(svg).fontSize), [left, right, above, below] = [3.2 * letter, 10, 8, 1.5 * letter];
   const x = (value) => left + value / end * (width - left - right);
   const y = (value) => above + (1 - Math.min(value, top) / top) * (height - above - below);
   for (let i = 0; i <= 4; i++) {
@@ -56,7 +56,7 @@ function bars(body, teacher, student) {
       const cell = row.appendChild(document.createElement("td"));
       const bar = cell.appendChild(document.createElement("i"));
       bar.className = who;
-      bar.style.width = `${(58 * share).toFixed(2)}%`;
+      bar.style.width = `${(52 * share).toFixed(2)}%`;
       cell.append(percent(share));
     }
     return row;

@@ -149,14 +149,16 @@ function paint() {
   $("recall-now").textContent = isNamed() ? percent(found.recall[settings.missing]) : "";
   $("recall-key").hidden = !isNamed();
   $("recall-name").textContent = settings.missing;
+  $("before-key").hidden = !before.length;
+  const taught = settings.source === "teacher" || settings.source === "shuffled";
   const of = (key) => points.map((point) => [point.step, point[key]]);
   const accuracy = [{ className: "before", xy: before }, { className: "accuracy", xy: looks.map((l) => [l.step, l.accuracy]) }];
   if (isNamed()) accuracy.push({ className: "recall", xy: looks.map((l) => [l.step, l.recall[settings.missing]]) });
   curves($("accuracy"), { list: accuracy, end: steps, top: 1, tick: (y) => `${100 * y} %` });
   const top = roundAbove(Math.max(0.5, ...points.map((point) => Math.max(point.soft, point.hard))));
-  const parts = ["soft", "hard"].map((key) => ({ className: key, xy: of(key) }));
+  const parts = (taught ? ["soft", "hard"] : ["hard"]).map((key) => ({ className: key, xy: of(key) }));
   curves($("losses"), { list: parts, end: steps, top, tick: (y) => `${+y.toFixed(2)}` });
-  for (const key of ["soft", "hard", "loss"]) $(`${key}-now`).textContent = last ? last[key].toFixed(3) : "–";
+  for (const key of ["soft", "hard", "loss"]) $(`${key}-now`).textContent = last && (taught || key !== "soft") ? last[key].toFixed(3) : "–";
   bars($("bars"), softmax(shown.teacher, settings.temperature), softmax(shown.student, settings.temperature));
   $("shown-t").textContent = settings.temperature.toFixed(2);
   $("used").textContent = shown.used ? "one of the training pictures" : "the student never sees this picture";

@@ -33,10 +33,10 @@ function randperm(n, draw) {
   return order;
 }
 
-// count float32 numbers, uniform between −bound and bound, as tensor.uniform_ draws them: 24 bits for each
+// count float32 numbers, uniform between −bound and bound, as tensor.uniform_ draws them: 24 bits for each, rounded once
 function uniform(count, bound, draw) {
   const from = Math.fround(-bound), width = Math.fround(2 * Math.fround(bound));
-  return Float64Array.from({ length: count }, () => Math.fround(Math.fround((draw() & 0xffffff) / 0x1000000 * width) + from));
+  return Float64Array.from({ length: count }, () => Math.fround((draw() & 0xffffff) / 0x1000000 * width + from));
 }
 
 // nn.Linear(before, after): the bound of weights and bias is 1/√before

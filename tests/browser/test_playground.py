@@ -1,6 +1,7 @@
-"""The playground: kdlab's numbers in a browser, steered while it trains, from a link, from disk, and without a worker."""
+"""The playground: kdlab's numbers in a browser, steered, from a link, from disk, without a worker."""
 
 import importlib.util
+import time
 from types import SimpleNamespace
 
 import harness
@@ -11,12 +12,14 @@ from torch import nn
 
 from kdlab import Knobs, bank, data, devices, evaluate, models, training
 from kdlab.evaluation import predict
-from workbook import recipe
 
 SEEDS = (20, 21)
 RUN = """([chosen, knobs]) => { const run = new Run(data, chosen), steps = [];
   while (run.step < run.steps) steps.push(run.advance(run.step < 40 ? knobs[0] : knobs[1]));
   return {steps, ...run.evaluate(), logits: [...run.logits(run.tests)], size: run.rows.length}; }"""
+
+DRAWN = """(seed) => { const draw = generator(seed), layers = [linear(64, 32, draw), linear(32, 10, draw)];
+  return layers.flatMap((layer) => [[...layer.weight], [...layer.bias]]); }"""
 
 
 class Double(nn.Module):
@@ -32,11 +35,11 @@ class Double(nn.Module):
 
 @pytest.fixture(scope="module")
 def opened(context, tmp_path_factory):
-    """The page of two seeds in a folder with a space in its name, and what it asked for and complained about."""
+    """The page of two seeds and hasty teachers in a folder with a space in its name, and what it asked for and complained about."""
     spec = importlib.util.spec_from_file_location("playground", harness.ROOT / "demo" / "playground" / "build.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    path = module.build(tmp_path_factory.mktemp("a page"), SEEDS)
+    path = module.build(tmp_path_factory.mktemp("a page"), SEEDS, steps=60)
     page, said = context.new_page(), SimpleNamespace(requests=[], errors=[], url=path.as_uri())
     page.set_viewport_size({"width": 1280, "height": 720})
     page.on("request", lambda request: said.requests.append(request.url))
@@ -62,14 +65,26 @@ def go(page, url):
     expect(page.locator("body")).to_have_attribute("data-state", "ready")
 
 
+def until(page, claim, seconds=60):
+    """Waits for a claim in JavaScript; playwright's own wait needs what the page's policy forbids."""
+    end = time.monotonic() + seconds
+    while not page.evaluate(claim):
+        assert time.monotonic() < end, claim
+        page.wait_for_timeout(50)
+
+
 @pytest.mark.parametrize(
     "seed, missing, source, knobs",
-    [(20, None, "teacher", (Knobs(1.0, 4.0), Knobs(1.0, 4.0))), (21, 3, "teacher", (Knobs(0.3, 2.0), Knobs(0.9, 6.0, 0.02))),
-     (21, None, "smoothing", (Knobs(), Knobs()))],
-)  # fmt: skip
+    [
+        (20, None, "teacher", (Knobs(), Knobs())),
+        (21, 3, "teacher", (Knobs(0.3, 2.0), Knobs(0.9, 6.0, 0.02))),
+        (21, None, "smoothing", (Knobs(), Knobs())),
+    ],
+)
 def test_the_page_trains_as_kdlab_does(page, seed, missing, source, knobs):
     digits = data.load("digits", seed=seed)
-    answers = bank.fill(recipe.teacher(digits, seed), digits, settings=devices.Settings()) if source == "teacher" else None
+    logits = torch.tensor(page.evaluate("seed => [...data.seeds[seed].logits]", seed)).view(1000, 10)
+    answers = bank.make(logits, digits, producer="the page") if source == "teacher" else None
     student = Double(models.build("mlp-32", digits.shape, 10, seed=seed))
     few = torch.arange(50)[digits.train.labels[:50] != (-1 if missing is None else missing)]
 
@@ -81,13 +96,14 @@ def test_the_page_trains_as_kdlab_does(page, seed, missing, source, knobs):
         smoothing = 0.1 if source == "smoothing" else 0.0
         return training.losses.logits(student, batch, targets, knobs, label_smoothing=smoothing)
 
-    kdlabs = list(training.distil(student, digits.only(few), at, teacher=answers, steps=300, method=method, settings=devices.Settings()))
+    options = dict(teacher=answers, steps=300, method=method, settings=devices.Settings())
+    kdlabs = list(training.distil(student, digits.only(few), at, **options))
     chosen = {"seed": seed, "missing": missing, "source": source, "images": 50, "steps": 300}
     found = page.evaluate(RUN, [chosen, [vars(k) for k in knobs]])
     assert found["size"] == len(few)
     for name in ("loss", "soft", "hard"):
-        ours, theirs = ([float(get) for get in run] for run in ([s[name] for s in found["steps"]], [getattr(s, name) for s in kdlabs]))
-        assert ours == pytest.approx(theirs, abs=1e-5), name
+        theirs = [getattr(step, name) for step in kdlabs]
+        assert [step[name] for step in found["steps"]] == pytest.approx(theirs, abs=1e-4), name
     logits = predict(student, digits, "test", settings=devices.Settings())
     assert torch.allclose(torch.tensor(found["logits"]).view(-1, 10), logits.float(), atol=1e-3)
     assert found["accuracy"] == pytest.approx(evaluate(student, digits).accuracy, abs=1e-9)
@@ -96,18 +112,19 @@ def test_the_page_trains_as_kdlab_does(page, seed, missing, source, knobs):
 def test_seeds_draw_torchs_numbers(page):
     for seed in (0, 1, 4_000_000_000):
         state = models.build("mlp-32", (1, 8, 8), 10, seed=seed).state_dict()
-        found = page.evaluate("s => { const g = generator(s); return [linear(64, 32, g), linear(32, 10, g)].flatMap(l => [[...l.weight], [...l.bias]]); }", seed)
-        assert [torch.tensor(part).equal(weights.flatten()) for part, weights in zip(found, state.values())] == [True] * 4
+        found = page.evaluate(DRAWN, seed)
+        for part, weights in zip(found, state.values(), strict=True):  # but for the last bit, by the compiler of torch
+            assert torch.allclose(torch.tensor(part), weights.flatten(), rtol=0, atol=2e-8)
         order = torch.randperm(1797, generator=torch.Generator().manual_seed(seed)).tolist()
         assert page.evaluate("s => randperm(1797, generator(s))", seed) == order
 
 
 def test_the_sliders_steer_a_training_that_runs(page):
     page.locator("#go").click()
-    page.wait_for_function("points.length > 5")
+    until(page, "points.length > 5")
     page.locator("#alpha").focus()
     page.keyboard.press("Home")
-    page.wait_for_function("points.at(-1).alpha === 0 && frame.state === 'training'")
+    until(page, "points.at(-1).alpha === 0 && frame.state === 'training'")
     assert page.evaluate("points[0].alpha") == 1 and "alpha=0&" in page.url
     assert page.evaluate("points.at(-1).loss === points.at(-1).hard")
 
@@ -136,15 +153,19 @@ def test_a_link_carries_every_setting_and_the_missing_digit_is_recognised(page, 
     assert page.evaluate("looks[0].recall.length") == 10 and page.evaluate("looks.at(-1).recall[3]") > 0.1
     page.locator("#source").select_option("labels")
     page.locator("#go").click()
-    page.wait_for_function("frame && frame.state === 'finished'", timeout=60_000)
+    until(page, "frame && frame.state === 'finished'")
     assert page.evaluate("looks.at(-1).recall[3]") == 0
 
 
 def test_a_link_out_of_range_is_named_in_one_sentence(page, opened):
     go(page, opened[1].url + "#alpha=7&temperature=hot&seed=21&missing=12&colour=red")
     said = page.locator("#alert").inner_text()
-    assert said.count(".") - said.count("0.5") <= 1 and all(word in said for word in ("alpha", "temperature", "missing", "colour"))
-    assert page.evaluate("[settings.alpha, settings.temperature, settings.seed, settings.missing]") == [1, 4, 21, "none"]
+    assert said.strip() == (
+        "In this link alpha must be from 0 to 1 and is 1, not 7; temperature cannot be “hot” and is 4; "
+        "missing cannot be “12” and is none; “colour” is no setting and was left out."
+    )
+    taken = page.evaluate("[settings.alpha, settings.temperature, settings.seed, settings.missing]")
+    assert taken == [1, 4, 21, "none"]
 
 
 def test_without_a_worker_it_says_so_and_trains_on_the_page(context, opened):
