@@ -35,7 +35,7 @@ class Double(nn.Module):
 
 @pytest.fixture(scope="module")
 def opened(context, tmp_path_factory):
-    """The page of two seeds and hasty teachers in a folder with a space in its name, and what it asked for and complained about."""
+    """The page of two seeds and hasty teachers, in a folder with a space; what it asked for and complained about."""
     spec = importlib.util.spec_from_file_location("playground", harness.ROOT / "demo" / "playground" / "build.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
