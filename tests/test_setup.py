@@ -85,6 +85,7 @@ def test_torch_and_torchvision_come_in_one_command_from_the_chosen_index(tmp_pat
         (tmp_path / name).write_text(f"#!/bin/sh\n{body}\nexit 0\n")
         (tmp_path / name).chmod(0o755)
     shutil.copy(ROOT / "Makefile", tmp_path)
+    shutil.copytree(ROOT / "workbook" / "jupyter", tmp_path / "workbook" / "jupyter")
     for name in ("pyproject.toml", "constraints.txt"):
         (tmp_path / name).touch()
     command = ["make", ".venv/installed", "PYTHON=./python", f"TORCH_INDEX={value}"]
@@ -96,6 +97,7 @@ def test_torch_and_torchvision_come_in_one_command_from_the_chosen_index(tmp_pat
     assert expected in "".join(first)
     assert "ran -m pip --disable-pip-version-check install -c constraints.txt -e .[test]" in done.stdout
     assert (tmp_path / ".venv" / "installed").exists()
+    assert list((tmp_path / ".venv" / "etc" / "jupyter").rglob("kdlab.json"))
 
 
 def chain(folder, target, fails=""):
