@@ -41,9 +41,9 @@ def build(output: Path = OUTPUT, seeds: Sequence[int] = SEEDS, steps: int = 200)
 def taught(seed: int, steps: int) -> dict:
     """What the page needs of a seed: mean and std of its training images, and its teacher's logits of all of them."""
     digits = data.load("digits", seed=seed)
-    teacher = recipe.teacher(digits, seed, steps=steps)
-    answers = bank.fill(teacher, digits, settings=devices.Settings()).logits  # (1000, 10)
-    return {"mean": digits.mean.item(), "std": digits.std.item(), "logits": packed(answers.numpy().tobytes())}
+    answers = bank.fill(recipe.teacher(digits, seed, steps=steps), digits, settings=devices.Settings())
+    logits = packed(answers.logits.numpy().tobytes())  # float32 (1000, 10)
+    return {"mean": digits.mean.item(), "std": digits.std.item(), "logits": logits}
 
 
 def packed_digits() -> dict:

@@ -35,7 +35,7 @@ class Double(nn.Module):
 
 @pytest.fixture(scope="module")
 def opened(context, tmp_path_factory):
-    """The page of two seeds and hasty teachers, in a folder with a space; what it asked for and complained about."""
+    """The page, with two seeds, hasty teachers and a space in its folder's name; what it asked for and said."""
     spec = importlib.util.spec_from_file_location("playground", harness.ROOT / "demo" / "playground" / "build.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -81,7 +81,8 @@ def until(page, claim, seconds=60):
         (21, None, "smoothing", (Knobs(), Knobs())),
     ],
 )
-def test_the_page_trains_as_kdlab_does(page, seed, missing, source, knobs):
+def test_the_page_trains_as_kdlab_does(opened, seed, missing, source, knobs):
+    page = opened[0]
     digits = data.load("digits", seed=seed)
     logits = torch.tensor(page.evaluate("seed => [...data.seeds[seed].logits]", seed)).view(1000, 10)
     answers = bank.make(logits, digits, producer="the page") if source == "teacher" else None
@@ -109,7 +110,8 @@ def test_the_page_trains_as_kdlab_does(page, seed, missing, source, knobs):
     assert found["accuracy"] == pytest.approx(evaluate(student, digits).accuracy, abs=1e-9)
 
 
-def test_seeds_draw_torchs_numbers(page):
+def test_seeds_draw_torchs_numbers(opened):
+    page = opened[0]
     for seed in (0, 1, 4_000_000_000):
         state = models.build("mlp-32", (1, 8, 8), 10, seed=seed).state_dict()
         found = page.evaluate(DRAWN, seed)
@@ -178,13 +180,13 @@ def test_without_a_worker_it_says_so_and_trains_on_the_page(context, opened):
     page.close()
 
 
-@pytest.mark.parametrize("size", [(1280, 720), (1920, 1080), (390, 844)])
-def test_the_main_controls_need_no_scrolling(page, size):
-    page.set_viewport_size({"width": size[0], "height": size[1]})
-    for name in ("go", "step", "reset", "alpha", "temperature", "lr", "source", "missing", "speed", "seed"):
-        box = page.locator(f"#{name}").bounding_box()
-        assert box["x"] >= 0 and box["x"] + box["width"] <= size[0] and box["y"] + box["height"] <= size[1], name
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+def test_the_main_controls_need_no_scrolling(page):
+    for width, height in ((1280, 720), (1920, 1080), (390, 844)):
+        page.set_viewport_size({"width": width, "height": height})
+        for name in ("go", "step", "reset", "alpha", "temperature", "lr", "source", "missing", "speed", "seed"):
+            box = page.locator(f"#{name}").bounding_box()
+            assert box["x"] >= 0 and box["x"] + box["width"] <= width and box["y"] + box["height"] <= height, name
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 def test_no_request_leaves_the_machine(opened):
