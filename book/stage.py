@@ -7,14 +7,17 @@ of it looks is Sphinx's (conf.py).
 import json
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import shelves
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
+sys.path.append(str(ROOT))
+from workbook.stage import linked as relinked  # noqa: E402
+
 PICTURES = (".github", "notebooks/drawings")
-LINK = re.compile(r"```.*?^```|(?<!!)\[((?:[^\[\]`]|`[^`]*`)*)\]\(([^)\s]+)\)|`[^`]+`", re.S | re.M)    # code stays
 ELSEWHERE = re.compile(r"!\[([^\]]*)\]\(https?:[^)]*\)")    # a picture on another host
 PREDICTION = re.compile(r'panels\.prediction\("(\w*)"\)')
 MARK = re.compile(r"^\{\{(.+?)\}\}$", re.M)
@@ -95,14 +98,14 @@ def linked(text: str, source: Path) -> str:
     pictures on other hosts.
     """
 
-    def kept(link: re.Match) -> str:
-        target = (link[2] or "").partition("#")[0]
+    def kept(href: str) -> str | None:
+        target = href.partition("#")[0]
         if not target or re.match(r"[a-z]+:", target):
-            return link[0]
+            return href
         path = (source.parent / target).resolve()
-        return link[0] if path.suffix in (".md", ".ipynb") and path.is_file() else link[1]
+        return href if path.suffix in (".md", ".ipynb") and path.is_file() else None
 
-    return LINK.sub(kept, ELSEWHERE.sub(r"\1", text))
+    return relinked(ELSEWHERE.sub(r"\1", text), kept)
 
 
 def shown(notebook: dict, path: Path, *, whole: bool) -> dict:

@@ -58,8 +58,7 @@ function fillControls() {
       control.setAttribute("aria-valuetext", written(name));
     }
   }
-  const taught = settings.source === "teacher" || settings.source === "shuffled";
-  $("alpha").disabled = !taught;
+  $("alpha").disabled = !isTaught(settings.source);
   $("link").value = location.href.replace(/#.*/, "") + writeLink(settings);
 }
 
@@ -115,7 +114,7 @@ const percent = (share) => `${(100 * share).toFixed(1)} %`;
 const isNamed = () => settings.missing !== "none";
 
 function describe({ alpha, temperature, lr }) {
-  const taught = settings.source === "teacher" || settings.source === "shuffled";
+  const taught = isTaught(settings.source);
   const parts = [WORDS[settings.source], ...(taught ? [`alpha ${+alpha.toFixed(2)}`, `T ${+temperature.toFixed(2)}`] : [])];
   if (lr !== table.lr.usual) parts.push(`rate ${Number(lr.toPrecision(2))}`);
   if (isNamed()) parts.push(`no ${settings.missing}`);
@@ -150,7 +149,7 @@ function paint() {
   $("recall-key").hidden = !isNamed();
   $("recall-name").textContent = settings.missing;
   $("before-key").hidden = !before.length;
-  const taught = settings.source === "teacher" || settings.source === "shuffled";
+  const taught = isTaught(settings.source);
   const of = (key) => points.map((point) => [point.step, point[key]]);
   const accuracy = [{ className: "before", xy: before }, { className: "accuracy", xy: looks.map((l) => [l.step, l.accuracy]) }];
   if (isNamed()) accuracy.push({ className: "recall", xy: looks.map((l) => [l.step, l.recall[settings.missing]]) });

@@ -3,6 +3,9 @@
 
 const CLASSES = 10, PIXELS = 64, TRAIN = 1000, SMOOTHING = 0.1;
 
+// whether this source of targets is a teacher's answers
+const isTaught = (source) => source === "teacher" || source === "shuffled";
+
 // kdlab.data.load("digits", seed=…): pictures normalized as there (float32), labels, and the teacher's logits of train
 function split(data, seed) {
   const { mean, std, logits } = data.seeds[seed];
@@ -83,7 +86,7 @@ class Run {
     this.x = new Float64Array(this.rows.length * PIXELS);
     this.rows.forEach((row, at) => this.x.set(images.subarray(row * PIXELS, (row + 1) * PIXELS), at * PIXELS));
     this.teacher = chosen.source === "shuffled" ? shuffled(this.parts) : logits;
-    this.taught = chosen.source === "teacher" || chosen.source === "shuffled";
+    this.taught = isTaught(chosen.source);
     this.tests = images.subarray(TRAIN * PIXELS);
   }
 
