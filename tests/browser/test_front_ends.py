@@ -12,6 +12,8 @@ CELLS = [
     "panels.missing_class(lambda left_out, T: iter([(1, {'alone': [0.5] * 3})]), 'abc')",
 ]
 FRONT_ENDS = ["lab/tree", "notebooks"]
+# Notebook 7's own as it starts: a setting and, where it is slow, a command that its other part has not brought yet
+THEIRS = ("(reading 'schema')", "Command 'filebrowser:open-path' not registered")
 LESSON = "notebooks/00_start_here.ipynb"
 
 
@@ -41,8 +43,7 @@ def test_panels_answer_under_a_prefix_with_a_space(context, hub, under):
     page.locator(".kd-missing-go").click()
     page.locator(".kd-missing-message", has_text="finished after step 1").wait_for()
     assert page.locator(".kd-missing-picture").evaluate("picture => picture.naturalWidth") > 100
-    # Notebook 7 reads the schema of a setting that it does not have; no panel has settings
-    assert [said for said in notebook.errors if "(reading 'schema')" not in said] == []
+    assert [said for said in notebook.errors if not any(theirs in said for theirs in THEIRS)] == []
     notebook.photograph(f"prefix-{under.partition('/')[0]}")
     page.close()  # the kernel stays for the other front end
 

@@ -91,7 +91,6 @@ def test_the_recall_rises_before_the_classs_eyes_to_what_the_headless_run_gives(
     root.evaluate(WATCH)
     panel.enter("go")
     panel.says("training without any 8")
-    panel.page.evaluate("window.shown.length = 0")  # the picture before Go may have come late
     place = notebook.add("print(6 * 7, len(ours()))")  # a second cell, while the students train
     assert notebook.text(place) == "42 1\n"
     panel.page.wait_for_function("window.shown.length > 3")
@@ -106,7 +105,9 @@ def test_the_recall_rises_before_the_classs_eyes_to_what_the_headless_run_gives(
     assert last["alone"][8] == 0 and last["distilled"][8] > 0.3
     said = re.compile(r"after step (\d+): alone (\d+) %, distilled (\d+) %")
     told = [said.search(alt) for alt in panel.page.evaluate("window.shown")]
-    steps, alone, distilled = zip(*(map(int, found.groups()) for found in told if found))
+    told = [tuple(map(int, found.groups())) for found in told if found]
+    told = told[told.index(min(told)):]  # pictures that another choice began may come late, after Go
+    steps, alone, distilled = zip(*told)
     assert len(set(steps)) >= 4 and list(steps) == sorted(steps) and set(alone) == {0}
     assert distilled[0] == 0 and len(set(distilled)) >= 4
 
