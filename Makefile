@@ -61,13 +61,13 @@ test-lint: .venv/installed
 test-unit: .venv/installed
 	$(UNIT) --ignore tests/notebooks/test_papermill.py --ignore tests/notebooks/test_canary.py
 
-# in one process: all its files share one JupyterLab
+# the files of a worker share one JupyterLab
 test-browser: .venv/installed
-	$(PYTEST) tests/browser
+	$(PYTEST) $(TWO) --dist loadfile tests/browser
 
-# in a process of their own: after the other tests' libraries in one process they have crashed it
+# in processes of their own: after the other tests' libraries in one process they have crashed it
 test-runtimes: .venv/installed
-	$(PYTEST) tests/workbook/runtimes
+	$(PYTEST) $(TWO) --dist loadfile tests/workbook/runtimes
 
 # one by one to the two workers, because a few of them take long
 test-parameters: .venv/installed

@@ -1,4 +1,4 @@
-"""Fixtures of the browser tests: one browser and one page a file, one JupyterLab for all of them.
+"""Fixtures of the browser tests: one browser and one page a file, one JupyterLab for all files of a process.
 
 Without a browser the tests are skipped with one line that tells how to get one; with CI=true that is a failure.
 """

@@ -1,6 +1,6 @@
 """Grids of notebooks on a real Dask cluster: workers that die, Ctrl-C, notebooks that fail, files that are wrong.
 
-A kernel's start is what a run costs: the large grid has 60 runs here and 200 with GRID_RUNS=200, as once a week.
+A kernel's start is what a run costs: the large grid has 40 runs here and 200 with GRID_RUNS=200, as once a week.
 """
 
 import collections
@@ -25,7 +25,7 @@ from workbook.scale import executed, grid, runs, summary  # noqa: E402
 
 ROOT = Path(__file__).parents[3]
 OWN_PLACE = pytest.mark.skipif(sys.platform == "win32", reason="signals of Unix")
-RUNS = int(os.environ.get("GRID_RUNS", "60"))
+RUNS = int(os.environ.get("GRID_RUNS", "40"))
 STOPS, ENOUGH = RUNS // 8, RUNS * 11 // 20  # the run that waits to be killed; the rows after which Ctrl-C comes
 
 # Run `stops` of seed 0 stops half-way and waits to be killed, once; the parent of a kernel is the worker.
