@@ -129,6 +129,20 @@ def test_readme_quotes_the_time_to_accuracy_as_recorded():
     assert f"takes it to {record['mean_percent']:.1f} on the same pictures" in readme
 
 
+def test_docs_quote_what_a_grid_costs_as_recorded():
+    record = json.loads(next(ROOT.glob("results/grid-*.json")).read_text())
+    told = re.sub(r"\s+", " ", (ROOT / "docs" / "grid.md").read_text())
+    empty, half, two = (spread(record["figures"][name]) for name in (
+        "empty: grid with 1 worker / papermill", "half a second: grid with 1 worker / papermill",
+        "half a second: grid with 2 workers / with 1"))
+    assert f"{empty} times as long where a notebook's only cell does nothing" in told
+    assert f"{half} times where it computes for half a second" in told
+    assert f"five turns of {record['runs']} runs" in told and len(record["runs_per_second"]["empty: papermill"]) == 5
+    assert f"Two workers did {two} times as many runs" in told
+    starts = record["start_seconds"].values()
+    assert f"a cluster's start, {min(starts):.0f} to {max(starts):.0f} seconds" in told
+
+
 def test_readme_quotes_what_jpeg_once_more_costs_as_recorded():
     moves = json.loads(next(ROOT.glob("results/recompressed-*.json")).read_text())["points_over_the_files"]
     readme = re.sub(r"\s+", " ", (ROOT / "README.md").read_text())
