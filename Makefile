@@ -151,7 +151,7 @@ clean:     ## remove .venv, build/ and the caches
 # Over the packages of .venv, what collides with them: what is not found in the one is taken from the other. An older
 # ipykernel; Flower and what it pins, without Ray, which only its simulations need.
 .venv-ipykernel6/installed: BESIDE := ipykernel==6.31.*
-.venv-federated/installed: BESIDE := flwr==1.42.*
+.venv-federated/installed: BESIDE = $(shell sed -n 's/^federated = \["\(.*\)"\]/\1/p' pyproject.toml)
 .venv-ipykernel6/installed .venv-federated/installed: .venv-%/installed: .venv/installed
 	$(VENV)/python -m venv .venv-$*
 	$(VENV)/python -c "import sysconfig; print('import site; site.addsitedir(%r)' % sysconfig.get_path('purelib'))" > beside.pth

@@ -131,7 +131,7 @@ def test_make_test_says_what_each_step_took_the_cheap_and_telling_ones_first(tmp
 
 
 @needs_make
-@pytest.mark.parametrize("fails, ran", [("ruff", 1), ("pytest tests/browser", 3), ("--nbval", 6)])
+@pytest.mark.parametrize("fails, ran", [("ruff", 1), ("loadfile tests/browser", 3), ("--nbval", 6)])
 def test_a_step_that_fails_ends_the_chain(tmp_path, fails, ran):
     done = chain(tmp_path, "test", fails)
     assert done.returncode != 0
