@@ -20,7 +20,15 @@ def pytest_report_collectionfinish(config, items):
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory):
+def executable():
+    """The browser's path; without one nothing else is started."""
+    if not (found := find_browser()):
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(harness.HOW_TO_GET_ONE)
+    return found
+
+
+@pytest.fixture(scope="session")
+def server(executable, tmp_path_factory):
     """JupyterLab for all browser tests; notebooks are copies."""
     server = harness.Server(tmp_path_factory.mktemp("lab"))
     yield server
@@ -28,11 +36,8 @@ def server(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def context(tmp_path_factory):
+def context(executable, tmp_path_factory):
     """A browser for the tests of one file: playwright's event loop must be gone before other tests run theirs."""
-    executable = find_browser()
-    if not executable:
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(harness.HOW_TO_GET_ONE)
     with harness.browser(executable, tmp_path_factory.mktemp("profile")) as context:
         yield context
 

@@ -21,7 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, help="CIFAR-10's archive of JPEG files, to train on")
     parser.add_argument("--out", type=Path, required=True, help="the record, gpu-NAME.json or cpu-NAME.json")
     parser.add_argument("--minutes", type=float, default=8.0, help="how long it may take, > 0 (8)")
-    parser.add_argument("--size", choices=SIZES, help="how much is trained; full on an accelerator, else small")
+    parser.add_argument("--size", choices=SIZES, help="full (on an accelerator), small (else), or trial: does it work?")
     parser.add_argument("--commit", help="of this copy of the repository, where git cannot tell it")
     given = parser.parse_args(options)
     if not given.minutes > 0:

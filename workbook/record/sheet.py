@@ -56,6 +56,10 @@ SIZES = {
         batches=(1, 4, 16, 64, 256), train=1280, test=500, epochs=1, seeds=2, teacher_epochs=1, student_images=640,
         student_epochs=2, strong=(("resnet8", 1),), students=(25, 250),
     ),
+    "trial": Size(
+        batches=(1, 16), train=256, test=200, epochs=1, seeds=2, teacher_epochs=1, student_images=128, student_epochs=1,
+        strong=(("resnet8", 1),), students=(25,),
+    ),
 }
 
 

@@ -169,7 +169,8 @@ def bare(folder, *options):
 @pytest.mark.slow
 def test_the_command_runs_from_a_copy_with_three_packages_and_measures_every_section(tmp_path, archive_path):
     out = tmp_path / "cpu-here.json"
-    run = bare(tmp_path / "copy", "--device", "cpu", "--data", archive_path, "--out", out, "--minutes", 4)
+    asked = ["--device", "cpu", "--data", archive_path, "--out", out, "--size", "trial", "--minutes", 2]
+    run = bare(tmp_path / "copy", *asked)
     said, errors = run.communicate(timeout=400)
     assert run.returncode == 0, errors
     found = json.loads(out.read_text())
@@ -177,10 +178,10 @@ def test_the_command_runs_from_a_copy_with_three_packages_and_measures_every_sec
     assert told.pop("students") == "left out: the digits come with scikit-learn, which is not installed here"
     assert all(text == "done" or "are left for it" in text for text in told.values()), told
     times = found["latency"]["ms"]
-    assert set(times["tutorial-teacher"]["eager"]) >= {"1", "64"} and len(times) == 6
-    assert times["tutorial-teacher"]["eager"]["64"] > times["tutorial-student"]["eager"]["64"]
+    assert set(times["tutorial-teacher"]["eager"]) >= {"1", "16"} and len(times) == 6
+    assert times["tutorial-teacher"]["eager"]["16"] > times["tutorial-student"]["eager"]["16"]
     assert found["tutorial"]["five_seconds"] > 0 and len(found["tutorial"]["runs"]) == 5
-    assert 0 < found["peaks"]["shares"]["tutorial-teacher"]["eager"]["64"]["product"] < 1.5
+    assert 0 < found["peaks"]["shares"]["tutorial-teacher"]["eager"]["16"]["product"] < 1.5
     assert found["provenance"]["device"] and "/" not in found["provenance"]["command"]
 
 
