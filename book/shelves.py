@@ -83,4 +83,5 @@ def glossary(notebook: dict) -> str:
     """The table of terms of notebook 20, as it stands there, with links seen from the book's first page."""
     [cell] = [text for cell in notebook["cells"] if (text := "".join(cell["source"])).startswith("## Glossary")]
     table = "\n".join(line for line in cell.splitlines() if line.startswith("|"))
+    table = table.replace("| here |", "| [20](20_reading_the_article.ipynb) |")
     return re.sub(r"\]\((\d\d_\w+\.ipynb)", r"](notebooks/\1", table)

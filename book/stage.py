@@ -20,6 +20,7 @@ from workbook.stage import linked as relinked  # noqa: E402
 PICTURES = (".github", "notebooks/drawings")
 ELSEWHERE = re.compile(r"!\[([^\]]*)\]\(https?:[^)]*\)")    # a picture on another host
 PREDICTION = re.compile(r'panels\.prediction\("(\w*)"\)')
+GIVEN = re.compile(r'\.answer\("(\w)"\)')    # the answer, written down in code that stands before it
 MARK = re.compile(r"^\{\{(.+?)\}\}$", re.M)
 # pages made beside the book: their folder under build/, their name, what they do, what makes them
 BESIDE = {
@@ -27,6 +28,9 @@ BESIDE = {
     "playground": ("The playground", "Train a student in the page, and steer it.", "make playground"),
     "slides": ("Slides of the lesson", "The lecture's decks, with speaker notes.", "make slides"),
 }
+# on the page of a notebook that has no outputs, below its title
+NOT_EXECUTED = {"cell_type": "markdown", "id": "not-executed", "metadata": {}, "source": "> **Without results.** This notebook was not executed "
+                "before the book was made: you see its text and its code. `make outputs`, then `make book`, adds the rest."}
 # of the packages what serves beyond these notebooks: neither the checks, nor what one lab or one figure alone needs
 LEFT_OUT = {"exercises", "early", "labs"}
 FOR_ALL = {"plots": ["general"], "panels": []}
@@ -57,9 +61,10 @@ def lay_out(place: Path, *, only: tuple[str, ...] = (), api: bool = True, beside
         for path in (ROOT / folder).glob("*.*g"):
             kept.add(copy(path, place))
     for path, notebook in read.items():
+        told = shown(notebook, path, whole=not only or path.name[:2] in only)
         if not any(cell.get("outputs") for cell in notebook["cells"]):
             empty.append(path.relative_to(ROOT / "notebooks").as_posix())
-        told = shown(notebook, path, whole=not only or path.name[:2] in only)
+            told["cells"].insert(1, NOT_EXECUTED)
         put(path.relative_to(ROOT).as_posix(), json.dumps(told, ensure_ascii=False))
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     makers = {
@@ -127,7 +132,8 @@ def shown(notebook: dict, path: Path, *, whole: bool) -> dict:
             cell = cell | {"outputs": [{"output_type": "display_data", "data": data, "metadata": {}}]}
         elif cell["outputs"]:
             parts = {"output": "outputs_hidden", "input": "source_hidden"}
-            tags += [f"hide-{part}" for part, key in parts.items() if hidden.get(key)]
+            given = len(set(GIVEN.findall(source))) == 1
+            tags += [f"hide-{part}" for part, key in parts.items() if hidden.get(key) or (given and part == "input")]
         cells.append(cell | {"source": source, "metadata": {"tags": tags}})
     return notebook | {"cells": cells}
 
