@@ -21,6 +21,8 @@ PICTURES = (".github", "notebooks/drawings")
 ELSEWHERE = re.compile(r"!\[([^\]]*)\]\(https?:[^)]*\)")    # a picture on another host
 PREDICTION = re.compile(r'panels\.prediction\("(\w*)"\)')
 GIVEN = re.compile(r'\.answer\("(\w)"\)')    # the answer, written down in code that stands before it
+# a room of classes that go by another name
+RENAMED = re.compile(r"^from (\S+) import (\w+) as (\w+)$", re.M)
 MARK = re.compile(r"^\{\{(.+?)\}\}$", re.M)
 # pages made beside the book: their folder under build/, their name, what they do, what makes them
 BESIDE = {
@@ -29,11 +31,12 @@ BESIDE = {
     "slides": ("Slides of the lesson", "The lecture's decks, with speaker notes.", "make slides"),
 }
 # on the page of a notebook that has no outputs, below its title
-NOT_EXECUTED = {"cell_type": "markdown", "id": "not-executed", "metadata": {}, "source": "> **Without results.** This notebook was not executed "
-                "before the book was made: you see its text and its code. `make outputs`, then `make book`, adds the rest."}
+NOT_EXECUTED = {"cell_type": "markdown", "id": "not-executed", "metadata": {}, "source":
+                "> **Without results.** This notebook was not executed before the book was made: you see its text and its "
+                "code. `make outputs`, then `make book`, adds the rest."}
 # of the packages what serves beyond these notebooks: neither the checks, nor what one lab or one figure alone needs
 LEFT_OUT = {"exercises", "early", "labs"}
-FOR_ALL = {"plots": ["general"], "panels": []}
+FOR_ALL = {"plots": ["general"]}
 
 
 def lay_out(place: Path, *, only: tuple[str, ...] = (), api: bool = True, beside: Path = ROOT / "build") -> list[str]:
@@ -190,6 +193,10 @@ def documented(room: Path, name: str) -> str:
     files = sorted(file.stem for file in room.glob("*.py") if not file.stem.startswith("_"))
     files = FOR_ALL.get(room.name, files)
     modules = [name, *(f"{name}.{file}" for file in files)]
+    if renamed := RENAMED.findall((room / "__init__.py").read_text(encoding="utf-8")) if room.is_dir() else []:
+        classes = [f"## {new}\n\n```{{eval-rst}}\n.. autoclass:: {module}.{old}\n```" for module, old, new in renamed]
+        head = f"# {name}\n\n```{{eval-rst}}\n.. automodule:: {name}\n   :no-members:\n```"
+        return "\n\n".join([head, *classes, ""])
     parts = [f"# {name}"]
     for module in modules:
         parts += [f"## {module}"] if module != name else []

@@ -62,6 +62,7 @@ def test_every_plan_fills_its_time_and_takes_no_longer(stage):
     over = {name: plans[name]["limit"] - total for name, total in totals.items()}
     assert all(0 <= left <= 10 for left in over.values()), over
     assert {plans[name]["limit"] for name in ("lecture", "session")} == {45, 90}
+    assert all(step.get("how") for plan in plans.values() for step in plan["steps"])
 
 
 def test_a_plans_minutes_are_those_of_the_notebooks_and_of_readme(stage):
@@ -119,6 +120,7 @@ def test_the_packages_pages_are_those_of_readmes_rooms(stage):
     assert {f"kdlab.{path.stem}" for path in (ROOT / "kdlab").glob("[!_]*.py")} <= set(pages)
     assert "automodule:: workbook.methods.dkd" in pages["workbook.methods"]
     assert not [page for page in pages if page.startswith("workbook.exercises")]
+    assert "autoclass:: workbook.panels.explorer.Explorer" in pages["workbook.panels"]
 
 
 def test_the_glossary_names_a_page_for_each_term_that_notebook_20_explains_itself(stage):

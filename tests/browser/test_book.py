@@ -1,7 +1,7 @@
 """The book in a browser, from a folder with a space in its name: a learner's first ten minutes, search, phone, dark.
 
-It is built with the prose of all notebooks, whose links it follows, and with the outputs of the first one and of the one
-that shows a card.
+It is built with the prose of all notebooks, whose links it follows, and with the outputs of the first one and of the
+one that shows a card.
 """
 
 import os
