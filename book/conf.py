@@ -11,7 +11,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
-from docstrings import plain  # noqa: E402
+from docstrings import plain, signature  # noqa: E402
 from words import Words  # noqa: E402
 
 MATHJAX = Path(importlib.util.find_spec("jupyter_server_mathjax").origin).parent / "static"
@@ -90,6 +90,10 @@ def read_docstring(app, what, name, obj, options, lines):
     lines[:] = plain(lines)
 
 
+def read_signature(app, what, name, obj, options, said, returns):
+    return (signature(obj), None) if what == "class" and (said or "").startswith("(*args: ") else None
+
+
 def name_language(app, pagename, templatename, context, doctree):
     """What is Chinese says so, to a screen reader and to what chooses the glyphs."""
     if pagename.startswith("notebooks/zh/"):
@@ -101,3 +105,4 @@ def setup(app):
     app.connect("html-page-context", name_language)
     app.connect("build-finished", copy_mathjax)
     app.connect("autodoc-process-docstring", read_docstring, priority=100)
+    app.connect("autodoc-process-signature", read_signature)

@@ -32,8 +32,8 @@ BESIDE = {
 }
 # on the page of a notebook that has no outputs, below its title
 NOT_EXECUTED = {"cell_type": "markdown", "id": "not-executed", "metadata": {}, "source":
-                "> **Without results.** This notebook was not executed before the book was made: you see its text and its "
-                "code. `make outputs`, then `make book`, adds the rest."}
+                "> **Without results.** This notebook was not executed before the book was made: you see its text and "
+                "its code. `make outputs`, then `make book`, adds the rest."}
 # of the packages what serves beyond these notebooks: neither the checks, nor what one lab or one figure alone needs
 LEFT_OUT = {"exercises", "early", "labs"}
 FOR_ALL = {"plots": ["general"]}
@@ -125,7 +125,8 @@ def shown(notebook: dict, path: Path, *, whole: bool) -> dict:
         if cell["cell_type"] == "markdown":
             source = linked(source, path)
             if "instructor" in tags:
-                source = f"<details><summary>For the lecturer</summary>\n\n{source}\n\n</details>"
+                head = "讲师提示" if path.parent.name == "zh" else "For the lecturer"
+                source = f"<details><summary>{head}</summary>\n\n{source}\n\n</details>"
         elif not whole:
             continue
         elif asked := PREDICTION.search(source):

@@ -21,7 +21,7 @@ class Words(SearchEnglish):
 
     lang = "words"
     js_splitter_code = (
-        "const splitQuery = (query) => (query.match(/[HAN]+|(?:(?![HAN])[\\p{L}\\p{N}_])+/gu) || []).flatMap((run) =>\n"
+        "var splitQuery = (query) => (query.match(/[HAN]+|(?:(?![HAN])[\\p{L}\\p{N}_])+/gu) || []).flatMap((run) =>\n"
         "  !/[HAN]/.test(run) ? [run]\n"
         "    : Array.from({length: Math.max(1, run.length - 1)}, (_, at) => run.slice(at, at + 2)));\n"
     ).replace("HAN", HAN)
