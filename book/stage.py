@@ -138,8 +138,14 @@ def shown(notebook: dict, path: Path, *, whole: bool) -> dict:
             parts = {"output": "outputs_hidden", "input": "source_hidden"}
             given = len(set(GIVEN.findall(source))) == 1
             tags += [f"hide-{part}" for part, key in parts.items() if hidden.get(key) or (given and part == "input")]
+            cell = cell | {"outputs": [begun(output) for output in cell["outputs"]]}
         cells.append(cell | {"source": source, "metadata": {"tags": tags}})
     return notebook | {"cells": cells}
+
+
+def begun(output: dict) -> dict:
+    """An output without the empty line that stands first for JupyterLab, which shows the first of a collapsed one."""
+    return output | {"text": "".join(output["text"]).removeprefix(" \n")} if "text" in output else output
 
 
 def made_beside(build: Path) -> str:
