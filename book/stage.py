@@ -154,9 +154,10 @@ def made_beside(build: Path) -> str:
     for folder, (name, does, command) in BESIDE.items():
         pages = sorted((build / folder).glob("*.html"))
         pages = [page for page in pages if page.name == "index.html"] or pages
-        named = {page.name: "open it" if page.stem == "index" else page.stem for page in pages}
+        named = {page.name: "Open it" if page.stem == "index" else page.stem for page in pages}
         links = ", ".join(f'<a href="../{folder}/{page}">{words}</a>' for page, words in named.items())
-        parts.append(f"**{name}.** {does} " + (links or f"It is not beside this book yet: `{command}` makes it."))
+        found = f"{links}." if links else f"It is not beside this book yet: `{command}` makes it."
+        parts.append(f"**{name}.** {does} {found}")
     return "\n\n".join(parts)
 
 
