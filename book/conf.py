@@ -11,7 +11,8 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
-from docstrings import plain  # noqa: E402
+from docstrings import plain, signature  # noqa: E402
+from words import Words  # noqa: E402
 
 MATHJAX = Path(importlib.util.find_spec("jupyter_server_mathjax").origin).parent / "static"
 # of its 12 MB what a page asks for
@@ -34,6 +35,7 @@ suppress_warnings = ["myst.header", "ref.python"]
 # notebooks as they were committed; a widget is its picture
 nb_execution_mode = "off"
 nb_ipywidgets_js = {}
+nb_render_markdown_format = "myst"    # a card that a cell shows may have tables
 nb_mime_priority_overrides = [("html", "image/png", 1), ("html", "image/svg+xml", 2)]
 nb_code_prompt_show = "Show the {type}"
 nb_code_prompt_hide = "Hide the {type}"
@@ -54,6 +56,7 @@ html_static_path = [str(HERE / "static")]
 html_css_files = ["book.css"]
 html_js_files = ["book.js"]
 html_copy_source = False
+html_search_language = Words.lang
 html_show_copyright = False
 html_theme_options = {
     "light_css_variables": {"color-brand-primary": "#0b5c9e", "color-brand-content": "#0b5c9e"},
@@ -87,6 +90,19 @@ def read_docstring(app, what, name, obj, options, lines):
     lines[:] = plain(lines)
 
 
+def read_signature(app, what, name, obj, options, said, returns):
+    return (signature(obj), None) if what == "class" and (said or "").startswith("(*args: ") else None
+
+
+def name_language(app, pagename, templatename, context, doctree):
+    """What is Chinese says so, to a screen reader and to what chooses the glyphs."""
+    if pagename.startswith("notebooks/zh/"):
+        context["language"] = "zh-CN"
+
+
 def setup(app):
+    app.add_search_language(Words)
+    app.connect("html-page-context", name_language)
     app.connect("build-finished", copy_mathjax)
     app.connect("autodoc-process-docstring", read_docstring, priority=100)
+    app.connect("autodoc-process-signature", read_signature)

@@ -32,15 +32,20 @@ def rows(readme: str) -> dict[str, Row]:
     return {found[0]: Row(*found[:4], int(found[4]), int(found[5])) for found in ROW.findall(readme)}
 
 
+def rowed(kind: str, lines: list[str]) -> str:
+    """A table whose rows book.css sets as paragraphs where the page is as narrow as a phone."""
+    return "\n".join([f'<div class="rows {kind}">', "", *lines, "", "</div>"])
+
+
 def questions(readme: str) -> str:
     """A table for each shelf: the question first, then the notebook that answers it."""
     parts = []
     for digit, shelf in SHELVES.items():
-        lines = [f"## {shelf}", "", "| Question | Notebook | Minutes |", "|---|---|---|"]
+        lines = ["| Question | Notebook | Minutes |", "|---|---|---|"]
         for row in rows(readme).values():
             if row.number.startswith(digit):
                 lines.append(f"| {row.question} | [{row.number} {row.title}]({row.path}) | {row.minutes} |")
-        parts.append("\n".join(lines))
+        parts.append(f"## {shelf}\n\n" + rowed("questions", lines))
     return "\n\n".join(parts)
 
 
@@ -76,11 +81,12 @@ def plan(steps: list[dict], readme: str, notebooks: Mapping[str, dict]) -> tuple
         total += takes
         lines.append(f"| {takes} | {what} | {step.get('how', '')} |")
     lines.append(f"| **{total}** | **together** | |")
-    return "\n".join(lines), total
+    return rowed("plan", lines), total
 
 
 def glossary(notebook: dict) -> str:
     """The table of terms of notebook 20, as it stands there, with links seen from the book's first page."""
     [cell] = [text for cell in notebook["cells"] if (text := "".join(cell["source"])).startswith("## Glossary")]
-    table = "\n".join(line for line in cell.splitlines() if line.startswith("|"))
+    table = rowed("terms", [line for line in cell.splitlines() if line.startswith("|")])
+    table = table.replace("| here |", "| [20](20_reading_the_article.ipynb) |")
     return re.sub(r"\]\((\d\d_\w+\.ipynb)", r"](notebooks/\1", table)

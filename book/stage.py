@@ -20,6 +20,9 @@ from workbook.stage import linked as relinked  # noqa: E402
 PICTURES = (".github", "notebooks/drawings")
 ELSEWHERE = re.compile(r"!\[([^\]]*)\]\(https?:[^)]*\)")    # a picture on another host
 PREDICTION = re.compile(r'panels\.prediction\("(\w*)"\)')
+GIVEN = re.compile(r'\.answer\("(\w)"\)')    # the answer, written down in code that stands before it
+# a room of classes that go by another name
+RENAMED = re.compile(r"^from (\S+) import (\w+) as (\w+)$", re.M)
 MARK = re.compile(r"^\{\{(.+?)\}\}$", re.M)
 # pages made beside the book: their folder under build/, their name, what they do, what makes them
 BESIDE = {
@@ -27,9 +30,13 @@ BESIDE = {
     "playground": ("The playground", "Train a student in the page, and steer it.", "make playground"),
     "slides": ("Slides of the lesson", "The lecture's decks, with speaker notes.", "make slides"),
 }
+# on the page of a notebook that has no outputs, below its title
+NOT_EXECUTED = {"cell_type": "markdown", "id": "not-executed", "metadata": {}, "source":
+                "> **Without results.** This notebook was not executed before the book was made: you see its text and "
+                "its code. `make outputs`, then `make book`, adds the rest."}
 # of the packages what serves beyond these notebooks: neither the checks, nor what one lab or one figure alone needs
 LEFT_OUT = {"exercises", "early", "labs"}
-FOR_ALL = {"plots": ["general"], "panels": []}
+FOR_ALL = {"plots": ["general"]}
 
 
 def lay_out(place: Path, *, only: tuple[str, ...] = (), api: bool = True, beside: Path = ROOT / "build") -> list[str]:
@@ -57,9 +64,10 @@ def lay_out(place: Path, *, only: tuple[str, ...] = (), api: bool = True, beside
         for path in (ROOT / folder).glob("*.*g"):
             kept.add(copy(path, place))
     for path, notebook in read.items():
+        told = shown(notebook, path, whole=not only or path.name[:2] in only)
         if not any(cell.get("outputs") for cell in notebook["cells"]):
             empty.append(path.relative_to(ROOT / "notebooks").as_posix())
-        told = shown(notebook, path, whole=not only or path.name[:2] in only)
+            told["cells"].insert(1, NOT_EXECUTED)
         put(path.relative_to(ROOT).as_posix(), json.dumps(told, ensure_ascii=False))
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     makers = {
@@ -117,7 +125,8 @@ def shown(notebook: dict, path: Path, *, whole: bool) -> dict:
         if cell["cell_type"] == "markdown":
             source = linked(source, path)
             if "instructor" in tags:
-                source = f"<details><summary>For the lecturer</summary>\n\n{source}\n\n</details>"
+                head = "讲师提示" if path.parent.name == "zh" else "For the lecturer"
+                source = f"<details><summary>{head}</summary>\n\n{source}\n\n</details>"
         elif not whole:
             continue
         elif asked := PREDICTION.search(source):
@@ -127,9 +136,16 @@ def shown(notebook: dict, path: Path, *, whole: bool) -> dict:
             cell = cell | {"outputs": [{"output_type": "display_data", "data": data, "metadata": {}}]}
         elif cell["outputs"]:
             parts = {"output": "outputs_hidden", "input": "source_hidden"}
-            tags += [f"hide-{part}" for part, key in parts.items() if hidden.get(key)]
+            given = len(set(GIVEN.findall(source))) == 1
+            tags += [f"hide-{part}" for part, key in parts.items() if hidden.get(key) or (given and part == "input")]
+            cell = cell | {"outputs": [begun(output) for output in cell["outputs"]]}
         cells.append(cell | {"source": source, "metadata": {"tags": tags}})
     return notebook | {"cells": cells}
+
+
+def begun(output: dict) -> dict:
+    """An output without the empty line that stands first for JupyterLab, which shows the first of a collapsed one."""
+    return output | {"text": "".join(output["text"]).removeprefix(" \n")} if "text" in output else output
 
 
 def made_beside(build: Path) -> str:
@@ -138,9 +154,10 @@ def made_beside(build: Path) -> str:
     for folder, (name, does, command) in BESIDE.items():
         pages = sorted((build / folder).glob("*.html"))
         pages = [page for page in pages if page.name == "index.html"] or pages
-        named = {page.name: "open it" if page.stem == "index" else page.stem for page in pages}
+        named = {page.name: "Open it" if page.stem == "index" else page.stem for page in pages}
         links = ", ".join(f'<a href="../{folder}/{page}">{words}</a>' for page, words in named.items())
-        parts.append(f"**{name}.** {does} " + (links or f"It is not beside this book yet: `{command}` makes it."))
+        found = f"{links}." if links else f"It is not beside this book yet: `{command}` makes it."
+        parts.append(f"**{name}.** {does} {found}")
     return "\n\n".join(parts)
 
 
@@ -184,6 +201,10 @@ def documented(room: Path, name: str) -> str:
     files = sorted(file.stem for file in room.glob("*.py") if not file.stem.startswith("_"))
     files = FOR_ALL.get(room.name, files)
     modules = [name, *(f"{name}.{file}" for file in files)]
+    if renamed := RENAMED.findall((room / "__init__.py").read_text(encoding="utf-8")) if room.is_dir() else []:
+        classes = [f"## {new}\n\n```{{eval-rst}}\n.. autoclass:: {module}.{old}\n```" for module, old, new in renamed]
+        head = f"# {name}\n\n```{{eval-rst}}\n.. automodule:: {name}\n   :no-members:\n```"
+        return "\n\n".join([head, *classes, ""])
     parts = [f"# {name}"]
     for module in modules:
         parts += [f"## {module}"] if module != name else []

@@ -62,6 +62,7 @@ def test_every_plan_fills_its_time_and_takes_no_longer(stage):
     over = {name: plans[name]["limit"] - total for name, total in totals.items()}
     assert all(0 <= left <= 10 for left in over.values()), over
     assert {plans[name]["limit"] for name in ("lecture", "session")} == {45, 90}
+    assert all(step.get("how") for plan in plans.values() for step in plan["steps"])
 
 
 def test_a_plans_minutes_are_those_of_the_notebooks_and_of_readme(stage):
@@ -82,19 +83,24 @@ def test_what_jupyter_folds_is_folded_and_a_prediction_has_its_choices(laid_out)
     _, cells, empty = laid_out(
         code('guess = panels.prediction("ab")\nguess', PRINTED),
         code("1", PRINTED, jupyter={"outputs_hidden": True}, tags=["check"]),
-        code("2", PRINTED),
+        code("2", PRINTED | {"text": [" \n", "It is (a).\n"]}),
         {"cell_type": "markdown", "source": "Ask.", "metadata": {"tags": ["instructor"]}},
+        code('guess.answer("a")', PRINTED, jupyter={"outputs_hidden": True}),
+        code('guess.answer("a")\nguess.answer("b")', PRINTED),
     )
-    asked, folded, shown, note = cells
+    asked, folded, shown, note, given, either = cells
     assert 'data-letters="ab"' in asked["outputs"][0]["data"]["text/html"]
     assert folded["metadata"]["tags"] == ["check", "hide-output"] and shown["metadata"]["tags"] == []
+    assert shown["outputs"][0]["text"] == "It is (a).\n"
     assert note["source"].startswith("<details><summary>For the lecturer</summary>\n\nAsk.")
+    assert sorted(given["metadata"]["tags"]) == ["hide-input", "hide-output"] and either["metadata"]["tags"] == []
     assert empty == []
 
 
 def test_a_notebook_that_was_not_executed_is_named_and_still_laid_out(laid_out):
     _, cells, empty = laid_out(code("1 + 1"))
     assert empty == ["99_made.ipynb"] and cells[0]["source"] == "1 + 1"
+    assert "was not executed" in cells[1]["source"]
 
 
 def test_links_to_what_is_no_page_and_pictures_of_other_hosts_become_words(laid_out):
@@ -115,13 +121,28 @@ def test_the_packages_pages_are_those_of_readmes_rooms(stage):
     assert {f"kdlab.{path.stem}" for path in (ROOT / "kdlab").glob("[!_]*.py")} <= set(pages)
     assert "automodule:: workbook.methods.dkd" in pages["workbook.methods"]
     assert not [page for page in pages if page.startswith("workbook.exercises")]
+    assert "autoclass:: workbook.panels.explorer.Explorer" in pages["workbook.panels"]
+
+
+def test_the_glossary_names_a_page_for_each_term_that_notebook_20_explains_itself(stage):
+    said = stage.shelves.glossary(NOTEBOOKS["20"])
+    assert "| here |" not in said and "](notebooks/20_reading_the_article.ipynb)" in said
+
+
+def test_search_cuts_chinese_into_pairs_and_leaves_english_words_whole(stage):
+    pytest.importorskip("sphinx", reason="no book: python -m pip install -e '.[book]'")
+    words = importlib.import_module("words").Words({})
+    assert words.split("知识蒸馏, the KL散度 of 1 图") == ["知识", "识蒸", "蒸馏", "the", "KL", "散度", "of", "1", "图"]
+    assert words.stem("Distilling") == words.stem("distilled")
 
 
 def test_docstrings_keep_their_tables_and_leave_sections_to_napoleon(stage):
+    pytest.importorskip("sphinx", reason="no book: python -m pip install -e '.[book]'")
     docstrings = importlib.import_module("docstrings")
     said = docstrings.plain(["Two:", "    a  1", "    b  2", "Then", "", "Args:", "    shape: of (1, *shape)."])
     assert said[:8] == ["Two:", "", ".. code-block:: text", "", "    a  1", "    b  2", "", "Then"]
     assert said[8:] == ["", "Args:", r"    shape: of (1, \*shape)."]
+    assert docstrings.plain(["PLACE/CLASS/* and **options"]) == [r"PLACE/CLASS/\* and **options"]
 
 
 def test_a_widget_is_shown_as_its_picture():
