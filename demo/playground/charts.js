@@ -39,15 +39,8 @@ function roundAbove(value) {
   return [1, 2, 5, 10].map((factor) => factor * power).find((candidate) => candidate >= value);
 }
 
-function softmax(z, t) {
-  const top = Math.max(...z), shares = z.map((value) => Math.exp((value - top) / t));
-  const sum = shares.reduce((a, b) => a + b);
-  return shares.map((share) => share / sum);
-}
-
 // ten rows of a table body, with a bar for teacher and student in each
 function bars(body, teacher, student) {
-  const percent = (p) => (p < 0.0005 ? "< 0.1 %" : `${(100 * p).toFixed(1)} %`);
   body.replaceChildren(...teacher.map((p, digit) => {
     const row = document.createElement("tr");
     const name = Object.assign(row.appendChild(document.createElement("th")), { textContent: digit, scope: "row" });

@@ -1,6 +1,9 @@
 """The playground: kdlab's numbers in a browser, steered, from a link, from disk, without a worker."""
 
+import functools
 import importlib.util
+import json
+import re
 import time
 from types import SimpleNamespace
 
@@ -10,7 +13,7 @@ import torch
 from playwright.sync_api import expect
 from torch import nn
 
-from kdlab import Knobs, bank, data, devices, evaluate, models, training
+from kdlab import Knobs, bank, data, devices, evaluate, losses, models, training
 from kdlab.evaluation import predict
 
 SEEDS = (20, 21)
@@ -73,41 +76,55 @@ def until(page, claim, seconds=60):
         page.wait_for_timeout(50)
 
 
+def lessons_shuffle():
+    """Notebook 03's own function that deals out the numbers of the wrong classes, with its generator as it begins."""
+    cells = json.loads((harness.ROOT / "notebooks" / "03_distil_a_student.ipynb").read_text(encoding="utf-8"))["cells"]
+    source = next(text for cell in cells if (text := "".join(cell["source"])).startswith("def shuffled("))
+    space = {"torch": torch}
+    exec(source, space)
+    return space["shuffled"]
+
+
 @pytest.mark.parametrize(
-    "seed, missing, source, knobs",
+    "seed, missing, source, knobs, images, steps",
     [
-        (20, None, "teacher", (Knobs(), Knobs())),
-        (21, 3, "teacher", (Knobs(0.3, 2.0), Knobs(0.9, 6.0, 0.02))),
-        (21, None, "smoothing", (Knobs(), Knobs())),
+        (20, None, "teacher", (Knobs(), Knobs()), 50, 300),
+        (21, 3, "teacher", (Knobs(0.3, 2.0), Knobs(0.9, 6.0, 0.02)), 50, 300),
+        (21, None, "smoothing", (Knobs(), Knobs()), 50, 300),
+        (21, None, "shuffled", (Knobs(), Knobs(0.8)), 50, 300),
+        (20, None, "teacher", (Knobs(), Knobs(0.5)), 1000, 60),
+        (20, 3, "shuffled", (Knobs(0.5), Knobs()), 1000, 60),
     ],
 )
-def test_the_page_trains_as_kdlab_does(opened, seed, missing, source, knobs):
+def test_the_page_trains_as_kdlab_does(opened, seed, missing, source, knobs, images, steps):
     page = opened[0]
     digits = data.load("digits", seed=seed)
     logits = torch.tensor(page.evaluate("seed => [...data.seeds[seed].logits]", seed)).view(1000, 10)
-    answers = bank.make(logits, digits, producer="the page") if source == "teacher" else None
+    if source == "shuffled":
+        logits = lessons_shuffle()(logits, digits.train.labels)
+    taught = source in ("teacher", "shuffled")
+    answers = bank.make(logits, digits, producer="the page") if taught else None
     student = Double(models.build("mlp-32", digits.shape, 10, seed=seed))
-    few = torch.arange(50)[digits.train.labels[:50] != (-1 if missing is None else missing)]
+    few = torch.arange(images)[digits.train.labels[:images] != (-1 if missing is None else missing)]
 
     def at(step):
         now = knobs[step > 40]
-        return Knobs(now.alpha, now.temperature, now.lr * training.warm_cosine(step, 300))
+        return Knobs(now.alpha, now.temperature, now.lr * training.warm_cosine(step, steps))
 
-    def method(student, batch, targets, knobs):
-        smoothing = 0.1 if source == "smoothing" else 0.0
-        return training.losses.logits(student, batch, targets, knobs, label_smoothing=smoothing)
-
-    options = dict(teacher=answers, steps=300, method=method, settings=devices.Settings())
+    method = functools.partial(losses.logits, label_smoothing=0.1 if source == "smoothing" else 0.0)
+    options = dict(teacher=answers, steps=steps, method=method, settings=devices.Settings())
     kdlabs = list(training.distil(student, digits.only(few), at, **options))
-    chosen = {"seed": seed, "missing": missing, "source": source, "images": 50, "steps": 300}
+    chosen = {"seed": seed, "missing": missing, "source": source, "images": images, "steps": steps}
     found = page.evaluate(RUN, [chosen, [vars(k) for k in knobs]])
     assert found["size"] == len(few)
     for name in ("loss", "soft", "hard"):
         theirs = [getattr(step, name) for step in kdlabs]
         assert [step[name] for step in found["steps"]] == pytest.approx(theirs, abs=1e-4), name
-    logits = predict(student, digits, "test", settings=devices.Settings())
-    assert torch.allclose(torch.tensor(found["logits"]).view(-1, 10), logits.float(), atol=1e-3)
+    answered = {split: predict(student, digits, split, settings=devices.Settings()) for split in ("train", "test")}
+    assert torch.allclose(torch.tensor(found["logits"]).view(-1, 10), answered["test"].float(), atol=1e-3)
     assert found["accuracy"] == pytest.approx(evaluate(student, digits).accuracy, abs=1e-9)
+    own = answered["train"][few].argmax(1) == digits.train.labels[few]
+    assert found["own"] == pytest.approx(own.double().mean().item(), abs=1e-9)
 
 
 def test_seeds_draw_torchs_numbers(opened):
@@ -178,6 +195,62 @@ def test_without_a_worker_it_says_so_and_trains_on_the_page(context, opened):
     page.locator("#go").click()
     expect(page.locator("#status")).to_contain_text("finished: step 300 of 300", timeout=60_000)
     page.close()
+
+
+def shown_shares(page, seed, temperature):
+    """The teacher's soft targets of a seed's first 50 pictures, by torch from the page's logits, with their labels."""
+    logits = torch.tensor(page.evaluate("seed => [...data.seeds[seed].logits]", seed)).view(1000, 10)[:50]
+    return losses.soft_targets(logits.double(), temperature), data.load("digits", seed=seed).train.labels[:50]
+
+
+def said_percents(page, name, what):
+    text = page.locator(f"[data-experiment={name}] {what}").inner_text()
+    return [float(found) for found in re.findall(r"([\d.]+) %", text)]
+
+
+RUNS = {
+    "listening": ({"alpha": 1}, {"alpha": 0}),
+    "temperature": ({"temperature": 1}, {"temperature": 4}),
+    "missing": ({"missing": 3, "source": "labels"}, {"missing": 3}),
+}
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_an_experiment_asks_first_and_answers_with_what_the_page_computes(page, name):
+    item, ends = page.locator(f"[data-experiment={name}]"), []
+    expect(item.locator("details")).to_be_hidden()
+    page.locator("#speed").select_option("full")
+    page.locator("#seed").select_option("21")
+    item.get_by_role("button").first.click()
+    expect(item.locator(".answer")).to_contain_text("Seed 21:", timeout=60_000)
+    for wanted in RUNS[name]:
+        knobs = {"alpha": 1, "temperature": 4, "lr": 0.01} | wanted
+        chosen = {"seed": 21, "missing": None, "source": "teacher", "images": 50, "steps": 300} | wanted
+        ends.append(page.evaluate(RUN, [chosen, [knobs, knobs]]))
+    figures = [100 * (end["recall"][3] if name == "missing" else end["accuracy"]) for end in ends]
+    assert said_percents(page, name, ".answer") == pytest.approx(figures, abs=0.051)
+    first, second = figures
+    if name == "missing":
+        right = 0 if second == 0 else 1 if second < 50 else 2
+    else:
+        right = 2 if abs(first - second) < 1 else int(second > first)
+    words = item.locator(".guesses button").all_inner_texts()
+    expect(item.locator(".answer")).to_contain_text("As you said" if right == 0 else f"but “{words[right]}”")
+    item.locator("summary").click()
+    assert said_percents(page, name, "details") == pytest.approx(reasons(page, name, ends), abs=0.051)
+    otherwise = right not in {"listening": [0], "temperature": [1], "missing": [1, 2]}[name]
+    assert ("otherwise" in item.locator("details").inner_text()) is otherwise
+    expect(item.get_by_role("button", name="The same with seed 20")).to_be_visible()
+
+
+def reasons(page, name, ends):
+    """The figures of an experiment's reason, in percent, as torch has them."""
+    if name == "listening":
+        return [100 * ends[1]["own"]]
+    if name == "temperature":
+        return [100 * float(shown_shares(page, 21, t)[0].max(1).values.mean()) for t in (1.0, 4.0)]
+    shares, labels = shown_shares(page, 21, 4.0)
+    return [100 * max(float(shares[labels == digit, 3].mean()) for digit in range(10) if digit != 3)]
 
 
 def test_the_main_controls_need_no_scrolling(page):
