@@ -9,19 +9,18 @@ function element(parent, name, attributes = {}, text = "") {
   return node;
 }
 
-// curves: [{ name, className, xy: [[x, y], …] }], on x from 0 to `end` and y from 0 to `top`; `tick` makes a label of y
-function curves(svg, { list, end, top, tick }) {
+// list: [{ className, xy: [[x, y], …] }], on x from 0 to `end`; share: how high a y stands, 0 .. 1; ticks: [[y, its label or ""], …]
+function curves(svg, { list, end, share, ticks }) {
   svg.replaceChildren();
   const { width, height } = svg.getBoundingClientRect();
   if (!width) return;
   svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
-  const letter = parseFloat(getComputedStyle(svg).fontSize), [left, right, above, below] = [3.2 * letter, 10, 8, 1.5 * letter];
+  const letter = parseFloat(getComputedStyle(svg).fontSize), [left, right, above, below] = [3.6 * letter, 10, 8, 1.5 * letter];
   const x = (value) => left + value / end * (width - left - right);
-  const y = (value) => above + (1 - Math.min(value, top) / top) * (height - above - below);
-  for (let i = 0; i <= 4; i++) {
-    const at = y(top * i / 4);
-    element(svg, "line", { x1: left, x2: width - right, y1: at, y2: at, class: "grid" });
-    if (i % 2 === 0) element(svg, "text", { x: left - 6, y: at + 4, "text-anchor": "end" }, tick(top * i / 4));
+  const y = (value) => above + (1 - Math.min(1, Math.max(0, share(value)))) * (height - above - below);
+  for (const [value, label] of ticks) {
+    element(svg, "line", { x1: left, x2: width - right, y1: y(value), y2: y(value), class: "grid" });
+    element(svg, "text", { x: left - 6, y: y(value) + 4, "text-anchor": "end" }, label);
   }
   for (const value of [0, end / 2, end]) {
     const anchor = value === end ? "end" : value ? "middle" : "start";
@@ -31,12 +30,6 @@ function curves(svg, { list, end, top, tick }) {
     element(svg, "polyline", { points: xy.map(([a, b]) => `${x(a).toFixed(1)},${y(b).toFixed(1)}`).join(" "), class: className });
     if (xy.length) element(svg, "circle", { cx: x(xy.at(-1)[0]), cy: y(xy.at(-1)[1]), r: 3.5, class: className });
   }
-}
-
-// the smallest of 1, 2, 5, 10, … that is at least the value
-function roundAbove(value) {
-  const power = 10 ** Math.floor(Math.log10(Math.max(value, 1e-6)));
-  return [1, 2, 5, 10].map((factor) => factor * power).find((candidate) => candidate >= value);
 }
 
 // ten rows of a table body, with a bar for teacher and student in each

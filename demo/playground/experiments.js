@@ -6,17 +6,17 @@ const ahead = (a, b) => (Math.abs(a - b) < SAME ? 2 : a > b ? 0 : 1);
 // usual: the verdicts that `why` explains
 const EXPERIMENTS = {
   listening: {
-    runs: { "teacher alone": { alpha: 1 }, "labels alone": { alpha: 0 } }, figure: (end) => end.accuracy, verdict: ahead, usual: [0],
+    runs: { "Teacher alone": { alpha: 1 }, "labels alone": { alpha: 0 } }, figure: (end) => end.accuracy, verdict: ahead, usual: [0],
     why: ({ ends: [, labels] }) => `The labels’ student reads ${percent(labels.own)} of its own 50 pictures right: it has learnt what it was given.
       A label names one digit; a soft target also says how like the nine others the picture is, and this the teacher has from 1,000 digits.`,
   },
   temperature: {
     runs: { "T = 1": { temperature: 1 }, "T = 4": { temperature: 4 } }, figure: (end) => end.accuracy, verdict: ahead, usual: [1],
-    why: ({ seed }) => `Of these 50 pictures the teacher gives its first choice ${percent(firstShare(seed, 1))} on average at T = 1, nearly a label,
-      and ${percent(firstShare(seed, 4))} at T = 4. What the nine others get is what a label does not tell.`,
+    why: ({ seed }) => `On these 50 pictures the teacher gives its first choice ${percent(firstShare(seed, 1))} on average at T = 1, much as a label does,
+      and ${percent(firstShare(seed, 4))} at T = 4. What it gives the nine others is what a label does not tell.`,
   },
   missing: {
-    runs: { "labels alone": { missing: "3", source: "labels" }, teacher: { missing: "3" } }, figure: (end) => end.recall[3],
+    runs: { "Threes from labels alone": { missing: "3", source: "labels" }, "from the teacher": { missing: "3" } }, figure: (end) => end.recall[3],
     verdict: (labels, teacher) => (teacher === 0 ? 0 : teacher < 0.5 ? 1 : 2), usual: [1, 2],
     why: ({ seed }) => {
       const { digit, share } = likeness(seed, 3, 4);
@@ -54,13 +54,13 @@ function begin(name, guess, seed = settings.seed) {
   drop("Another experiment was begun before its end.");
   trial = { name, guess, seed, ends: [] };
   guesses(name).forEach((button, at) => button.setAttribute("aria-pressed", at === guess));
-  part(name, "details").hidden = part(name, ".next").hidden = true;
+  part(name, "details").hidden = true;
   next();
 }
 
 function next() {
   const { name, seed, ends } = trial, runs = Object.entries(EXPERIMENTS[name].runs), [words, wanted] = runs[ends.length];
-  part(name, ".answer").textContent = `Run ${ends.length + 1} of ${runs.length}: ${words}, seed ${seed} …`;
+  part(name, ".answer").textContent = `Run ${ends.length + 1} of ${runs.length}, seed ${seed} … ${words}`;
   trial.id = id + 1;
   choose({ ...wanted, seed, speed: settings.speed === "slow" ? "steady" : settings.speed });
   start();
@@ -85,9 +85,9 @@ function conclude(done) {
   const { name, guess, seed, ends } = done, { runs, figure, verdict, usual, why } = EXPERIMENTS[name];
   const found = verdict(...ends.map(figure)), names = guesses(name).map((button) => button.textContent);
   const all = Object.values(Object.assign(verdicts[name] ??= {}, { [seed]: found }));
-  const figures = Object.keys(runs).map((words, at) => `${words} ${percent(figure(ends[at]))}`).join(", ");
-  const count = all.length > 1 ? ` “${names[found]}” with ${all.filter((each) => each === found).length} of ${all.length} seeds.` : "";
-  part(name, ".answer").textContent = `Seed ${seed}: ${figures}. ${found === guess ? "As you said" : `Not “${names[guess]}”, but “${names[found]}”`}.${count}`;
+  const figures = Object.keys(runs).map((words, at) => `${words}: ${percent(figure(ends[at]))}`).join(", ");
+  const count = all.length > 1 ? ` “${names[found]}” came out with ${all.filter((each) => each === found).length} of ${all.length} seeds.` : "";
+  part(name, ".answer").textContent = `${figures} (seed ${seed}). ${found === guess ? "As you said" : `Not “${names[guess]}”, but “${names[found]}”`}.${count}`;
   part(name, "details p").textContent = (usual.includes(found) ? "" : "With this seed it came out otherwise than the reason says; try the next. ") + why(done);
   part(name, "details").hidden = false;
   const following = seed === table.seed.high ? table.seed.low : seed + 1;

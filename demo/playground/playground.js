@@ -14,6 +14,9 @@ const MEANS = {
   smoothing: "No teacher speaks: a tenth of each label is spread evenly over all digits.",
   shuffled: "For each picture the teacher’s numbers of the nine wrong digits change places; that of the right one stays.",
 };
+const SHARES = { share: (y) => y, ticks: [[0, "0 %"], [0.25, ""], [0.5, "50 %"], [0.75, ""], [1, "100 %"]] };
+const DECADES = { share: (y) => (Math.log10(y) + 4) / 6, // from 0.0001 to 100
+  ticks: [[1e-4, "0.0001"], [1e-3, ""], [1e-2, "0.01"], [0.1, ""], [1, "1"], [10, ""], [100, "100"]] };
 let settings, id = 0, frame = null, points = [], looks = [], before = [], finished = [], begun = null, asked = 0;
 
 // --- the trainer: a worker made of this page's own scripts, because a page from disk may load no other file
@@ -167,13 +170,12 @@ function paint() {
   const of = (key) => points.map((point) => [point.step, point[key]]);
   const accuracy = [{ className: "before", xy: before }, { className: "accuracy", xy: looks.map((l) => [l.step, l.accuracy]) }];
   if (isNamed()) accuracy.push({ className: "recall", xy: looks.map((l) => [l.step, l.recall[settings.missing]]) });
-  curves($("accuracy"), { list: accuracy, end: steps, top: 1, tick: (y) => `${100 * y} %` });
-  const top = roundAbove(Math.max(0.5, ...points.map((point) => Math.max(point.soft, point.hard))));
+  curves($("accuracy"), { list: accuracy, end: steps, ...SHARES });
   const parts = (taught ? ["soft", "hard"] : ["hard"]).map((key) => ({ className: key, xy: of(key) }));
-  curves($("losses"), { list: parts, end: steps, top, tick: (y) => `${+y.toFixed(2)}` });
+  curves($("losses"), { list: parts, end: steps, ...DECADES });
   for (const key of ["soft", "hard", "loss"]) $(`${key}-now`).textContent = last && (taught || key !== "soft") ? last[key].toFixed(3) : "–";
   bars($("bars"), softmax(shown.teacher, settings.temperature), softmax(shown.student, settings.temperature));
-  $("asked").textContent = taught ? WORDS[settings.source] : "teacher, not asked";
+  $("asked").textContent = taught ? WORDS[settings.source] : "teacher, silent";
   $("shown-t").textContent = settings.temperature.toFixed(2);
   $("used").textContent = shown.used ? "one of the training pictures" : "the student never sees this picture";
   const pixels = $("pixels").getContext("2d"), image = pixels.createImageData(8, 8);

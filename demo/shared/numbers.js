@@ -2,7 +2,7 @@
 
 const $ = (id) => document.getElementById(id);
 const bytes = (base64) => Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
-const percent = (p) => (p > 0 && p < 5e-4 ? "< 0.1 %" : `${(100 * p).toFixed(1)} %`);
+const percent = (p) => (p > 0 && p < 5e-4 ? "< 0.1\u00a0%" : `${(100 * p).toFixed(1)}\u00a0%`);
 
 // of logits divided by t
 function softmax(z, t) {

@@ -144,6 +144,7 @@ def test_the_sliders_steer_a_training_that_runs(page):
     page.locator("#alpha").focus()
     page.keyboard.press("Home")
     until(page, "points.at(-1).alpha === 0 && frame.state === 'training'")
+    assert page.evaluate("getComputedStyle(document.activeElement).outline").endswith("solid 3px")
     assert page.evaluate("points[0].alpha") == 1 and "alpha=0&" in page.url
     assert page.evaluate("points.at(-1).loss === points.at(-1).hard")
 
@@ -205,7 +206,7 @@ def shown_shares(page, seed, temperature):
 
 def said_percents(page, name, what):
     text = page.locator(f"[data-experiment={name}] {what}").inner_text()
-    return [float(found) for found in re.findall(r"([\d.]+) %", text)]
+    return [float(found) for found in re.findall(r"([\d.]+)\s%", text)]
 
 
 RUNS = {
@@ -221,8 +222,8 @@ def test_an_experiment_asks_first_and_answers_with_what_the_page_computes(page, 
     expect(item.locator("details")).to_be_hidden()
     page.locator("#speed").select_option("full")
     page.locator("#seed").select_option("21")
-    item.get_by_role("button").first.click()
-    expect(item.locator(".answer")).to_contain_text("Seed 21:", timeout=60_000)
+    item.get_by_role("button").first.press("Enter")
+    expect(item.locator(".answer")).to_contain_text("(seed 21)", timeout=60_000)
     for wanted in RUNS[name]:
         knobs = {"alpha": 1, "temperature": 4, "lr": 0.01} | wanted
         chosen = {"seed": 21, "missing": None, "source": "teacher", "images": 50, "steps": 300} | wanted
@@ -260,6 +261,31 @@ def test_the_main_controls_need_no_scrolling(page):
             box = page.locator(f"#{name}").bounding_box()
             assert box["x"] >= 0 and box["x"] + box["width"] <= width and box["y"] + box["height"] <= height, name
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_what_is_drawn_is_told_in_words_as_well(page):
+    page.locator("#step").click()
+    said = page.locator("#spoken")
+    expect(said).to_have_text(page.locator("#status").inner_text())
+    page.locator("#step").click()
+    expect(said).to_contain_text("step 2 of 300")
+    accuracy, loss = (page.locator(f"#{name}-now").inner_text() for name in ("accuracy", "soft"))
+    assert f"to {accuracy}" in page.locator("#accuracy").get_attribute("aria-label")
+    assert f"to {loss}, hard loss" in page.locator("#losses").get_attribute("aria-label")
+    page.locator("#picture").select_option("7")
+    expect(page.locator("#pixels")).to_have_attribute("aria-label", re.compile("^A 7"))
+    for control in page.locator("button, input, select").all():
+        assert control.evaluate("e => (e.labels?.[0] ?? e).textContent.trim() || e.hidden"), control
+
+
+def test_the_bars_are_those_of_the_teacher_that_the_student_hears(page):
+    page.locator("#source").select_option("shuffled")
+    expect(page.locator("#asked")).to_have_text("shuffled teacher")
+    run = "new Run(data, {seed: 20, missing: null, source: 'shuffled', images: 50, steps: 300})"
+    first = "(run) => run.teacher.slice(10 * run.parts.labels.indexOf(3)).slice(0, 10)"  # the first picture of a 3
+    assert page.evaluate("frame.shown.teacher") == page.evaluate(f"[...({first})({run})]")
+    page.locator("#source").select_option("labels")
+    expect(page.locator("#asked")).to_have_text("teacher, silent")
 
 
 def test_no_request_leaves_the_machine(opened):
