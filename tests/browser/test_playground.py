@@ -1,48 +1,25 @@
 """The playground: kdlab's numbers in a browser, steered, from a link, from disk, without a worker."""
 
 import functools
-import importlib.util
-import json
 import re
-import time
 from types import SimpleNamespace
 
-import harness
+import playground
 import pytest
 import torch
+from playground import Double, go, until
 from playwright.sync_api import expect
-from torch import nn
 
 from kdlab import Knobs, bank, data, devices, evaluate, losses, models, training
 from kdlab.evaluation import predict
 
 SEEDS = (20, 21)
-RUN = """([chosen, knobs]) => { const run = new Run(data, chosen), steps = [];
-  while (run.step < run.steps) steps.push(run.advance(run.step < 40 ? knobs[0] : knobs[1]));
-  return {steps, ...run.evaluate(), logits: [...run.logits(run.tests)], size: run.rows.length}; }"""
-
-DRAWN = """(seed) => { const draw = generator(seed), layers = [linear(64, 32, draw), linear(32, 10, draw)];
-  return layers.flatMap((layer) => [[...layer.weight], [...layer.bias]]); }"""
-
-
-class Double(nn.Module):
-    """A student in float64, for a loop that hands out float32."""
-
-    def __init__(self, model):
-        super().__init__()
-        self.model = model.double()
-
-    def forward(self, images):
-        return self.model(images.double())
 
 
 @pytest.fixture(scope="module")
 def opened(context, tmp_path_factory):
     """The page, with two seeds, hasty teachers and a space in its folder's name; what it asked for and said."""
-    spec = importlib.util.spec_from_file_location("playground", harness.ROOT / "demo" / "playground" / "build.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    path = module.build(tmp_path_factory.mktemp("a page"), SEEDS, steps=60)
+    path = playground.built(tmp_path_factory.mktemp("a page"), SEEDS)
     page, said = context.new_page(), SimpleNamespace(requests=[], errors=[], url=path.as_uri())
     page.set_viewport_size({"width": 1280, "height": 720})
     page.on("request", lambda request: said.requests.append(request.url))
@@ -62,29 +39,6 @@ def page(opened):
     assert not said.errors
 
 
-def go(page, url):
-    page.goto("about:blank")
-    page.goto(url)
-    expect(page.locator("body")).to_have_attribute("data-state", "ready")
-
-
-def until(page, claim, seconds=60):
-    """Waits for a claim in JavaScript; playwright's own wait needs what the page's policy forbids."""
-    end = time.monotonic() + seconds
-    while not page.evaluate(claim):
-        assert time.monotonic() < end, claim
-        page.wait_for_timeout(50)
-
-
-def lessons_shuffle():
-    """Notebook 03's own function that deals out the numbers of the wrong classes, with its generator as it begins."""
-    cells = json.loads((harness.ROOT / "notebooks" / "03_distil_a_student.ipynb").read_text(encoding="utf-8"))["cells"]
-    source = next(text for cell in cells if (text := "".join(cell["source"])).startswith("def shuffled("))
-    space = {"torch": torch}
-    exec(source, space)
-    return space["shuffled"]
-
-
 @pytest.mark.parametrize(
     "seed, missing, source, knobs, images, steps",
     [
@@ -101,7 +55,7 @@ def test_the_page_trains_as_kdlab_does(opened, seed, missing, source, knobs, ima
     digits = data.load("digits", seed=seed)
     logits = torch.tensor(page.evaluate("seed => [...data.seeds[seed].logits]", seed)).view(1000, 10)
     if source == "shuffled":
-        logits = lessons_shuffle()(logits, digits.train.labels)
+        logits = playground.lessons_shuffle()(logits, digits.train.labels)
     taught = source in ("teacher", "shuffled")
     answers = bank.make(logits, digits, producer="the page") if taught else None
     student = Double(models.build("mlp-32", digits.shape, 10, seed=seed))
@@ -115,7 +69,7 @@ def test_the_page_trains_as_kdlab_does(opened, seed, missing, source, knobs, ima
     options = dict(teacher=answers, steps=steps, method=method, settings=devices.Settings())
     kdlabs = list(training.distil(student, digits.only(few), at, **options))
     chosen = {"seed": seed, "missing": missing, "source": source, "images": images, "steps": steps}
-    found = page.evaluate(RUN, [chosen, [vars(k) for k in knobs]])
+    found = page.evaluate(playground.RUN, [chosen, [vars(k) for k in knobs]])
     assert found["size"] == len(few)
     for name in ("loss", "soft", "hard"):
         theirs = [getattr(step, name) for step in kdlabs]
@@ -131,7 +85,7 @@ def test_seeds_draw_torchs_numbers(opened):
     page = opened[0]
     for seed in (0, 1, 4_000_000_000):
         state = models.build("mlp-32", (1, 8, 8), 10, seed=seed).state_dict()
-        found = page.evaluate(DRAWN, seed)
+        found = page.evaluate(playground.DRAWN, seed)
         for part, weights in zip(found, state.values(), strict=True):  # but for the last bit, by the compiler of torch
             assert torch.allclose(torch.tensor(part), weights.flatten(), rtol=0, atol=2e-8)
         order = torch.randperm(1797, generator=torch.Generator().manual_seed(seed)).tolist()
@@ -217,7 +171,7 @@ def end_of(opened):
     def end_of(*, alpha=1, temperature=4, missing=None, source="teacher"):
         knobs = {"alpha": alpha, "temperature": temperature, "lr": 0.01}
         chosen = {"seed": 21, "missing": missing, "source": source, "images": 50, "steps": 300}
-        return opened[0].evaluate(RUN, [chosen, [knobs, knobs]])
+        return opened[0].evaluate(playground.RUN, [chosen, [knobs, knobs]])
 
     return end_of
 
