@@ -25,7 +25,7 @@ function make(parent, tag, className = "", text = "") {
 const entropy = (p) => p.reduce((bits, share) => (share > 0 ? bits - share * Math.log2(share) : bits), 0);
 const largest = (values) => values.indexOf(Math.max(...values));
 const quantile = (sorted, q) => sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))];
-const time = (ms, micro) => (micro ? `${Number((1000 * ms).toPrecision(2))} µs` : `${ms.toFixed(ms < 0.1 ? 3 : 2)} ms`);
+const time = (ms, micro) => (micro && ms < 1 ? `${Number((1000 * ms).toPrecision(2))} µs` : `${ms.toFixed(ms < 0.1 ? 3 : 2)} ms`);
 
 // --- from strokes to 8x8, as NIST's programs did it for these digits: the ink's box fills the height of a 32x32
 // bitmap and stands in its middle, strokes get one thickness, and each 4x4 block counts its black pixels.
