@@ -84,10 +84,11 @@ function sendKnobs() {
 function reset() {
   if (points.length) before = looks.map(({ step, accuracy }) => [step, accuracy]);
   [points, looks, frame, begun] = [[], [], null, null];
+  id += 1; // from here on what the driver says of the run before is not heard
   const missing = settings.missing === "none" ? null : Number(settings.missing);
   const chosen = { seed: settings.seed, source: settings.source, missing, images: Number(settings.images), steps: Number(settings.steps) };
   sendKnobs();
-  send({ kind: "reset", id: ++id, chosen });
+  send({ kind: "reset", id, chosen });
 }
 
 function change(name, value) {

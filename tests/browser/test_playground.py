@@ -140,8 +140,9 @@ def test_without_a_worker_it_says_so_and_trains_on_the_page(context, opened):
     page.add_init_script("delete window.Worker")
     page.goto(opened[1].url + "#speed=full")
     expect(page.locator("#alert")).to_contain_text("starts no worker")
-    page.locator("#go").click()
-    expect(page.locator("#status")).to_contain_text("finished: step 300 of 300", timeout=60_000)
+    page.locator("[data-experiment=listening]").get_by_role("button", name="alike").click()
+    expect(page.locator("[data-experiment=listening] .answer")).to_contain_text("(seed 20)", timeout=60_000)
+    expect(page.locator("#status")).to_contain_text("finished: step 300 of 300")
     page.close()
 
 
