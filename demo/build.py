@@ -22,12 +22,15 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from kdlab import bank, data, files, losses, models
+from kdlab import bank, data, losses, models
 from kdlab.evaluation import evaluate, predict
 from workbook import recipe
 from workbook.runtimes import to_onnx
 
 HERE = Path(__file__).parent
+sys.path.append(str(HERE))
+import onefile  # noqa: E402
+
 OUTPUT = HERE.parent / "build" / "demo"
 VERSION = "1.30.0"
 # of the package's file at npm, as `npm view onnxruntime-web@1.30.0 dist.integrity` gives it
@@ -64,16 +67,7 @@ def build(output: Path = OUTPUT) -> Made:
     pictures = choose(networks["teacher"], digits)
     described = describe(networks, digits, pictures, onnx)
     parts["data"] = json.dumps(described, ensure_ascii=False).replace("</", "<\\/")
-    page = (HERE / "page.html").read_text(encoding="utf-8")
-    for mark, content in {
-        "/*{{style}}*/": (HERE / "style.css").read_text(encoding="utf-8"),
-        "/*{{script}}*/": (HERE / "demo.js").read_text(encoding="utf-8"),
-        **{f"{{{{{key}}}}}": content for key, content in parts.items()},
-    }.items():
-        assert page.count(mark) == 1, f"demo/page.html must hold {mark} once"
-        page = page.replace(mark, content)
-    files.write_whole("page", output / "index.html", page.encode())
-    return Made(output / "index.html", networks, digits, pictures)
+    return Made(onefile.write(HERE, output, parts), networks, digits, pictures)
 
 
 def train() -> tuple[dict[str, nn.Module], data.Dataset]:

@@ -3,7 +3,6 @@
 
 const SAMPLES = 40;
 const INK = 311; // of 1,024 pixels: the mean of scikit-learn's digits, nearly the same for each of the ten
-const $ = (id) => document.getElementById(id);
 const data = JSON.parse($("data").textContent);
 const sessions = {};
 const logits = {}; // of the picture that is shown, by network
@@ -23,18 +22,10 @@ function make(parent, tag, className = "", text = "") {
 
 // --- numbers
 
-export function softmax(z, t) {
-  const top = Math.max(...z);
-  const shares = z.map((value) => Math.exp((value - top) / t));
-  const sum = shares.reduce((a, b) => a + b);
-  return shares.map((share) => share / sum);
-}
-
 const entropy = (p) => p.reduce((bits, share) => (share > 0 ? bits - share * Math.log2(share) : bits), 0);
-const percent = (p) => (p > 0 && p < 5e-4 ? "< 0.1 %" : `${(100 * p).toFixed(1)} %`);
 const largest = (values) => values.indexOf(Math.max(...values));
 const quantile = (sorted, q) => sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))];
-const time = (ms, micro) => (micro ? `${Number((1000 * ms).toPrecision(2))} µs` : `${ms.toFixed(ms < 0.1 ? 3 : 2)} ms`);
+const time = (ms, micro) => (micro && ms < 1 ? `${Number((1000 * ms).toPrecision(2))} µs` : `${ms.toFixed(ms < 0.1 ? 3 : 2)} ms`);
 
 // --- from strokes to 8x8, as NIST's programs did it for these digits: the ink's box fills the height of a 32x32
 // bitmap and stands in its middle, strokes get one thickness, and each 4x4 block counts its black pixels.
@@ -281,7 +272,6 @@ function fill() {
 
 // --- the networks
 
-const bytes = (base64) => Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
 const unpack = (base64) =>
   new Response(new Blob([bytes(base64)]).stream().pipeThrough(new DecompressionStream("gzip"))).arrayBuffer();
 

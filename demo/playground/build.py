@@ -9,33 +9,28 @@ fetches nothing. `make playground` runs it.
 import argparse
 import base64
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from sklearn.datasets import load_digits
 
-from kdlab import bank, data, devices, files
+from kdlab import bank, data, devices
 from workbook import recipe
 
 HERE = Path(__file__).parent
+sys.path.append(str(HERE.parent))
+import onefile  # noqa: E402
+
 OUTPUT = HERE.parents[1] / "build" / "playground"
 SEEDS = range(20, 30)  # those of the recorded headline; a seed is that of the split, the teacher and the student
-SCRIPTS = ("random", "trainer", "driver", "settings", "charts", "playground")
 
 
 def build(output: Path = OUTPUT, seeds: Sequence[int] = SEEDS, steps: int = 200) -> Path:
     """Trains a teacher of so many steps for each of these successive seeds, writes the page, and returns its path."""
-    page = (HERE / "page.html").read_text(encoding="utf-8")
-    parts = {f"/*{{{{{name}}}}}*/": (HERE / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS}
-    parts["/*{{style}}*/"] = (HERE / "style.css").read_text(encoding="utf-8")
-    parts["{{data}}"] = json.dumps(packed_digits() | {"seeds": {seed: taught(seed, steps) for seed in seeds}})
-    for mark, content in parts.items():
-        assert page.count(mark) == 1, f"page.html must hold {mark} once"
-        page = page.replace(mark, content)
-    output.mkdir(parents=True, exist_ok=True)
-    files.write_whole("page", output / "index.html", page.encode())
-    return output / "index.html"
+    described = packed_digits() | {"seeds": {seed: taught(seed, steps) for seed in seeds}}
+    return onefile.write(HERE, output, {"data": json.dumps(described)})
 
 
 def taught(seed: int, steps: int) -> dict:

@@ -9,19 +9,18 @@ function element(parent, name, attributes = {}, text = "") {
   return node;
 }
 
-// curves: [{ name, className, xy: [[x, y], …] }], on x from 0 to `end` and y from 0 to `top`; `tick` makes a label of y
-function curves(svg, { list, end, top, tick }) {
+// list: [{ className, xy: [[x, y], …] }], on x from 0 to `end`; share: how high a y stands, 0 .. 1; ticks: [[y, its label or ""], …]
+function curves(svg, { list, end, share, ticks }) {
   svg.replaceChildren();
   const { width, height } = svg.getBoundingClientRect();
   if (!width) return;
   svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
-  const letter = parseFloat(getComputedStyle(svg).fontSize), [left, right, above, below] = [3.2 * letter, 10, 8, 1.5 * letter];
+  const letter = parseFloat(getComputedStyle(svg).fontSize), [left, right, above, below] = [3.6 * letter, 10, 8, 1.5 * letter];
   const x = (value) => left + value / end * (width - left - right);
-  const y = (value) => above + (1 - Math.min(value, top) / top) * (height - above - below);
-  for (let i = 0; i <= 4; i++) {
-    const at = y(top * i / 4);
-    element(svg, "line", { x1: left, x2: width - right, y1: at, y2: at, class: "grid" });
-    if (i % 2 === 0) element(svg, "text", { x: left - 6, y: at + 4, "text-anchor": "end" }, tick(top * i / 4));
+  const y = (value) => above + (1 - Math.min(1, Math.max(0, share(value)))) * (height - above - below);
+  for (const [value, label] of ticks) {
+    element(svg, "line", { x1: left, x2: width - right, y1: y(value), y2: y(value), class: "grid" });
+    element(svg, "text", { x: left - 6, y: y(value) + 4, "text-anchor": "end" }, label);
   }
   for (const value of [0, end / 2, end]) {
     const anchor = value === end ? "end" : value ? "middle" : "start";
@@ -33,21 +32,8 @@ function curves(svg, { list, end, top, tick }) {
   }
 }
 
-// the smallest of 1, 2, 5, 10, … that is at least the value
-function roundAbove(value) {
-  const power = 10 ** Math.floor(Math.log10(Math.max(value, 1e-6)));
-  return [1, 2, 5, 10].map((factor) => factor * power).find((candidate) => candidate >= value);
-}
-
-function softmax(z, t) {
-  const top = Math.max(...z), shares = z.map((value) => Math.exp((value - top) / t));
-  const sum = shares.reduce((a, b) => a + b);
-  return shares.map((share) => share / sum);
-}
-
 // ten rows of a table body, with a bar for teacher and student in each
 function bars(body, teacher, student) {
-  const percent = (p) => (p < 0.0005 ? "< 0.1 %" : `${(100 * p).toFixed(1)} %`);
   body.replaceChildren(...teacher.map((p, digit) => {
     const row = document.createElement("tr");
     const name = Object.assign(row.appendChild(document.createElement("th")), { textContent: digit, scope: "row" });

@@ -14,11 +14,11 @@ function driver(post) {
   }
 
   function report() {
-    const { images, labels, order, logits } = run.parts;
+    const { images, labels, order } = run.parts;
     const shown = labels.indexOf(picture); // the first training picture of that digit
     post({
       kind: "frame", id: run.id, state, step: run.step, steps: run.steps, points, looks,
-      shown: { pixels: order[shown], teacher: [...logits.subarray(shown * CLASSES, (shown + 1) * CLASSES)],
+      shown: { pixels: order[shown], teacher: [...run.teacher.subarray(shown * CLASSES, (shown + 1) * CLASSES)],
         student: [...run.logits(images.subarray(shown * PIXELS, (shown + 1) * PIXELS))], used: run.rows.includes(shown) },
       rows: run.rows.length,
     });

@@ -1,8 +1,6 @@
 // The page: controls, link, and what the driver reports. The scripts above it are the worker's source as well.
 
-const $ = (id) => document.getElementById(id);
 const packed = JSON.parse($("data").textContent);
-const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
 const data = { images: bytes(packed.images), labels: bytes(packed.labels), seeds: {} };
 for (const [seed, { mean, std, logits }] of Object.entries(packed.seeds)) {
   data.seeds[seed] = { mean, std, logits: new Float32Array(bytes(logits).buffer) };
@@ -10,6 +8,15 @@ for (const [seed, { mean, std, logits }] of Object.entries(packed.seeds)) {
 const table = choices(Object.keys(data.seeds).map(Number));
 const KNOBS = ["alpha", "temperature", "lr"], MADE_OF = ["source", "missing", "images", "steps", "seed"];
 const WORDS = { teacher: "teacher", labels: "no teacher", smoothing: "label smoothing", shuffled: "shuffled teacher" };
+const MEANS = {
+  teacher: "The teacher’s soft targets, weighed against the labels by alpha.",
+  labels: "No teacher speaks; alpha has nothing to weigh.",
+  smoothing: "No teacher speaks: a tenth of each label is spread evenly over all digits.",
+  shuffled: "For each picture the teacher’s numbers of the nine wrong digits change places; that of the right one stays.",
+};
+const SHARES = { share: (y) => y, ticks: [[0, "0 %"], [0.25, ""], [0.5, "50 %"], [0.75, ""], [1, "100 %"]] };
+const DECADES = { share: (y) => (Math.log10(y) + 4) / 6, // from 0.0001 to 100
+  ticks: [[1e-4, "0.0001"], [1e-3, ""], [1e-2, "0.01"], [0.1, ""], [1, "1"], [10, ""], [100, "100"]] };
 let settings, id = 0, frame = null, points = [], looks = [], before = [], finished = [], begun = null, asked = 0;
 
 // --- the trainer: a worker made of this page's own scripts, because a page from disk may load no other file
@@ -60,6 +67,8 @@ function fillControls() {
   }
   $("alpha").disabled = !isTaught(settings.source);
   $("link").value = location.href.replace(/#.*/, "") + writeLink(settings);
+  $("copy").textContent = "Copy";
+  $("means").textContent = MEANS[settings.source];
 }
 
 function carry() {
@@ -75,10 +84,11 @@ function sendKnobs() {
 function reset() {
   if (points.length) before = looks.map(({ step, accuracy }) => [step, accuracy]);
   [points, looks, frame, begun] = [[], [], null, null];
+  id += 1; // from here on what the driver says of the run before is not heard
   const missing = settings.missing === "none" ? null : Number(settings.missing);
   const chosen = { seed: settings.seed, source: settings.source, missing, images: Number(settings.images), steps: Number(settings.steps) };
   sendKnobs();
-  send({ kind: "reset", id: ++id, chosen });
+  send({ kind: "reset", id, chosen });
 }
 
 function change(name, value) {
@@ -98,6 +108,11 @@ function choose(wanted) {
 
 // --- what the driver says
 
+// for those who hear the page; the same words again are not said again
+function say(words) {
+  if ($("spoken").textContent !== words) $("spoken").textContent = words;
+}
+
 function show(message) {
   if (message.id !== id) return; // of a run that was reset
   const earlier = frame && frame.state;
@@ -105,12 +120,14 @@ function show(message) {
   points.push(...message.points);
   looks.push(...message.looks);
   if (points.length && !begun) begun = describe(points[0]);
-  if (message.state === "finished" && earlier !== "finished") note();
-  if (message.state !== earlier) $("spoken").textContent = status();
+  if (message.state !== "training" || message.state !== earlier) say(status());
   asked = asked || requestAnimationFrame(paint);
+  if (trial && trial.id !== id) drop("Another run was begun before its end.");
+  if (message.state !== "finished" || earlier === "finished") return;
+  note();
+  ended(looks.at(-1), steered());
 }
 
-const percent = (share) => `${(100 * share).toFixed(1)} %`;
 const isNamed = () => settings.missing !== "none";
 
 function describe({ alpha, temperature, lr }) {
@@ -122,11 +139,12 @@ function describe({ alpha, temperature, lr }) {
   return [...parts, `seed ${settings.seed}`].join(", ");
 }
 
+const steered = () => points.some((point) => KNOBS.some((name) => point[name] !== points[0][name]));
+
 function note() {
-  const { accuracy, recall } = looks.at(-1), [first, last] = [points[0], points.at(-1)];
-  const steered = points.some((point) => KNOBS.some((name) => point[name] !== first[name]));
+  const { accuracy, recall } = looks.at(-1);
   const missed = isNamed() ? `, recall of ${settings.missing}: ${percent(recall[settings.missing])}` : "";
-  finished = [`${percent(accuracy)}${missed} — ${steered ? `steered, at last ${describe(last)}` : begun}`, ...finished].slice(0, 5);
+  finished = [`${percent(accuracy)}${missed} — ${steered() ? `steered, at last ${describe(points.at(-1))}` : begun}`, ...finished].slice(0, 5);
   $("finished").replaceChildren(...finished.map((text) => Object.assign(document.createElement("li"), { textContent: text })));
 }
 
@@ -153,17 +171,29 @@ function paint() {
   const of = (key) => points.map((point) => [point.step, point[key]]);
   const accuracy = [{ className: "before", xy: before }, { className: "accuracy", xy: looks.map((l) => [l.step, l.accuracy]) }];
   if (isNamed()) accuracy.push({ className: "recall", xy: looks.map((l) => [l.step, l.recall[settings.missing]]) });
-  curves($("accuracy"), { list: accuracy, end: steps, top: 1, tick: (y) => `${100 * y} %` });
-  const top = roundAbove(Math.max(0.5, ...points.map((point) => Math.max(point.soft, point.hard))));
+  curves($("accuracy"), { list: accuracy, end: steps, ...SHARES });
   const parts = (taught ? ["soft", "hard"] : ["hard"]).map((key) => ({ className: key, xy: of(key) }));
-  curves($("losses"), { list: parts, end: steps, top, tick: (y) => `${+y.toFixed(2)}` });
+  curves($("losses"), { list: parts, end: steps, ...DECADES });
   for (const key of ["soft", "hard", "loss"]) $(`${key}-now`).textContent = last && (taught || key !== "soft") ? last[key].toFixed(3) : "–";
   bars($("bars"), softmax(shown.teacher, settings.temperature), softmax(shown.student, settings.temperature));
+  $("asked").textContent = taught ? WORDS[settings.source] : "teacher, silent";
   $("shown-t").textContent = settings.temperature.toFixed(2);
   $("used").textContent = shown.used ? "one of the training pictures" : "the student never sees this picture";
   const pixels = $("pixels").getContext("2d"), image = pixels.createImageData(8, 8);
   for (let i = 0; i < 64; i++) image.data.fill(255 - Math.round(data.images[shown.pixels * 64 + i] * 255 / 16), 4 * i, 4 * i + 3), (image.data[4 * i + 3] = 255);
   pixels.putImageData(image, 0, 0);
+  $("pixels").setAttribute("aria-label", `A ${settings.picture} of 8 by 8 pixels`);
+  nameCharts(steps);
+}
+
+// the charts in words
+function nameCharts(steps) {
+  const now = looks.at(-1), last = points.at(-1), at = `Curve from step 0 to ${now.step} of ${steps}`;
+  const missed = isNamed() ? `, recall of the ${settings.missing} ${percent(now.recall[settings.missing])}` : "";
+  const earlier = before.length ? `; the run before ended at ${percent(before.at(-1)[1])}` : "";
+  $("accuracy").setAttribute("aria-label", `${at}. Accuracy from ${percent(looks[0].accuracy)} to ${percent(now.accuracy)}${missed}${earlier}`);
+  const losses = last ? `soft loss from ${points[0].soft.toFixed(3)} to ${last.soft.toFixed(3)}, hard loss from ${points[0].hard.toFixed(3)} to ${last.hard.toFixed(3)} nats` : "no loss yet";
+  $("losses").setAttribute("aria-label", `${at}; ${losses}`);
 }
 
 // --- start
@@ -199,10 +229,10 @@ $("step").addEventListener("click", () => send({ kind: "step" }));
 $("reset").addEventListener("click", reset);
 $("copy").addEventListener("click", async () => {
   $("link").select();
-  try { await navigator.clipboard.writeText($("link").value); $("copy").textContent = "Copied"; } catch { $("copy").textContent = "Press Ctrl-C"; }
+  try { await navigator.clipboard.writeText($("link").value); $("copy").textContent = "Copied"; } catch { $("copy").textContent = "Press Ctrl-C or ⌘-C"; }
 });
-for (const button of document.querySelectorAll("[data-try]")) {
-  button.addEventListener("click", () => { choose(JSON.parse(button.dataset.try)); start(); });
+for (const name of Object.keys(EXPERIMENTS)) {
+  guesses(name).forEach((button, at) => button.addEventListener("click", () => begin(name, at)));
 }
 addEventListener("hashchange", () => { if (location.hash !== writeLink(settings)) { open(); reset(); } });
 addEventListener("resize", () => { asked = asked || requestAnimationFrame(paint); });

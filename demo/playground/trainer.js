@@ -150,15 +150,21 @@ class Run {
     return forward(this.layers[1], forward(this.layers[0], images, n, true), n, false);
   }
 
-  // accuracy on the test split, and the recall of each digit
+  // accuracy on the test split and on the student's own pictures, and the test recall of each digit
   evaluate() {
-    const z = this.logits(this.tests), right = Array(CLASSES).fill(0), all = Array(CLASSES).fill(0);
-    for (let r = 0; r < z.length / CLASSES; r++) {
-      const label = this.parts.labels[TRAIN + r], row = z.subarray(r * CLASSES, (r + 1) * CLASSES);
-      all[label] += 1;
-      right[label] += row.indexOf(Math.max(...row)) === label;
-    }
-    const sum = (counts) => counts.reduce((a, b) => a + b);
-    return { accuracy: sum(right) / sum(all), recall: right.map((count, c) => count / all[c]) };
+    const { labels } = this.parts;
+    const rate = (hits) => hits.filter(Boolean).length / hits.length;
+    const own = this.right(this.x, this.rows.map((row) => labels[row])), tests = this.right(this.tests, labels.slice(TRAIN));
+    const recall = [...Array(CLASSES).keys()].map((digit) => rate(tests.filter((hit, r) => labels[TRAIN + r] === digit)));
+    return { accuracy: rate(tests), own: rate(own), recall };
+  }
+
+  // for each picture whether its largest logit is that of its label
+  right(images, labels) {
+    const z = this.logits(images);
+    return labels.map((label, r) => {
+      const row = z.subarray(r * CLASSES, (r + 1) * CLASSES);
+      return row.indexOf(Math.max(...row)) === label;
+    });
   }
 }
