@@ -20,6 +20,7 @@ def test_names_that_no_font_has_are_numbered_in_the_figure(monkeypatch):
     monkeypatch.setattr(base, "_others", lambda: ["no such font", "DejaVu Sans"])
     assert base.readable(["cat", "猫", "ⴰ"]) == (["cat", "#2", "ⴰ"], {"fontfamily": ["monospace", "DejaVu Sans"]})
     assert base.readable(["x" * 40, "a\nb", "so\u00adft"])[0] == ["x" * 21 + "…", "a�b", "soft"]
+    assert base.readable(["a\nb"], keep="\n") == (["a\nb"], base.readable(["ab"])[1])
     figure = figures.recall(["$a$", "b", "c"], [0.5, 0.25, float("nan")], [4, 8, 0], title="Recall")
     assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == ["b (8)", "$a$ (4)"]
     assert [round(bar.get_width()) for bar in figure.axes[0].patches] == [25, 50]

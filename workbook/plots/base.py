@@ -64,7 +64,7 @@ def side_by_side(ax: Axes, shares: Mapping[str, Sequence[float]], classes: Seque
     for i, (name, values) in enumerate(shares.items()):
         at = [c - 0.4 + width * (i + 0.5) for c in range(len(classes))]
         ax.bar(at, values, width, label=name, color=COLORS[i % 7], hatch=HATCHES[i % 4], edgecolor="white")
-    labels, look = readable(classes)
+    labels, look = readable(classes, keep="\n")
     ax.set_xticks(range(len(classes)), labels, **look)
 
 
@@ -79,16 +79,17 @@ def lettered(texts: Sequence[str]) -> dict:
     return {"fontfamily": family}
 
 
-def readable(names: Sequence[str]) -> tuple[list[str], dict]:
+def readable(names: Sequence[str], *, keep: str = "") -> tuple[list[str], dict]:
     """The names as a figure can write them, and the options of its texts; "#2" for the second where no font can.
 
     Scripts that run from right to left, or whose letters join, are numbered too: matplotlib < 3.11 sets them wrong.
+    `keep`: characters without a picture that stay, such as line breaks.
     """
     unseen = {"Cf": "", "Cc": "�", "Zl": "�", "Zp": "�", "Cs": "�"}
-    short = ["".join(unseen.get(unicodedata.category(letter), letter) for letter in unicodedata.normalize("NFC", name))
-             for name in names]
+    short = ["".join(letter if letter in keep else unseen.get(unicodedata.category(letter), letter)
+                     for letter in unicodedata.normalize("NFC", name)) for name in names]
     short = [name if len(name) <= LONGEST else name[: LONGEST - 1] + "…" for name in short]
-    letters = set("".join(short))
+    letters = set("".join(short)) - set(keep)
     bad = {x for x in letters if unicodedata.bidirectional(x) in ("R", "AL") or unicodedata.category(x)[0] == "M"}
     look = lettered(sorted(letters - bad))
     bad |= {x for x in letters if not any(ord(x) in _covered(font) for font in look["fontfamily"])}
