@@ -58,7 +58,8 @@ class Stage(Preprocessor):
                 source = LABEL.sub(r"## \1\n\n", cell.source) if number == last else cell.source
                 following = next((other.source for other in cells[number + 1 :] if other.cell_type == "code"), "")
                 asks = "panels.prediction(" in following
-                yield from self._text(linked(source, self._target), own, asks=asks, hints=number in hints)
+                told = self._text(linked(source, self._target), own, asks=asks, hints=number in hints)
+                yield from _together(told) if number == last else told
 
     def _code(self, cell: NotebookNode, own: str | None) -> Iterator[NotebookNode]:
         panel = "panels." in cell.source
@@ -152,6 +153,14 @@ def _without_lone_headings(cells: list[NotebookNode]) -> list[NotebookNode]:
             following[0].metadata.slideshow.slide_type = "-"
         kept.append(cell)
     return kept
+
+
+def _together(cells: Iterator[NotebookNode]) -> Iterator[NotebookNode]:
+    """The short sections that close a notebook, in a row: how many fit on a slide, the browser knows."""
+    for place, cell in enumerate(cells):
+        if place and cell.source.startswith("## "):
+            cell.metadata.slideshow.slide_type = "-"
+        yield cell
 
 
 def _options(quote: str) -> str:
