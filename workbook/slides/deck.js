@@ -1,13 +1,14 @@
-// Cuts a deck into pages that fit a stage of 1280 x 720, and starts reveal.js.
+// Cuts a deck into pages that fit a stage of 1280 x 720, or of 720 x 1440 on a phone held upright, and starts reveal.js.
 // Which cells begin a slide is decided before (workbook/stage.py); here is what only a browser knows: heights.
 
-const HEIGHT = 720;
-const WIDTH = 1152; // of a page without its padding
+const upright = window.matchMedia("(max-width: 600px) and (orientation: portrait)");
+const [WHOLE, HEIGHT] = upright.matches ? [720, 1440] : [1280, 720];
+const WIDTH = WHOLE - (upright.matches ? 64 : 128); // of a page without its padding
 const ROOM = HEIGHT - 44 - 48; // without the padding of deck.css
 const FIGURE = 400; // the least height of a figure; it gets all that its page has left
 const ENLARGED = 1.9; // how much a figure of pixels may be enlarged
 const SCALES = [1.2, 1.15, 1.1, 1.05, 1, 0.95, 0.9, 0.85]; // of a page's text: the first at which it fits
-const CODE = { code: 22, printed: 26, smallest: 18, width: 1100, advance: 0.605 }; // px; advance: of a letter, in em
+const CODE = { code: 22, printed: 26, smallest: upright.matches ? 22 : 18, width: WIDTH - 52, advance: 0.605 }; // px; advance: of a letter, in em
 
 const stage = document.querySelector(".slides");
 const BLOCKS = ".jp-RenderedMarkdown > *, .highlight, .jp-OutputArea-output:not(.jp-RenderedMarkdown)";
@@ -151,7 +152,7 @@ function merge(pages) {
   for (let place = pages.length - 1; place > 0; place--) {
     const [before, after] = [pages[place - 1], pages[place]];
     const moved = [...after.children].filter((block) => !block.matches(".again, aside"));
-    if (moved[0]?.dataset.of) continue; // the rest of a list or a table
+    if (moved[0]?.dataset.of || moved[0]?.matches("blockquote")) continue; // the rest of a list; a question has its own
     before.append(...moved);
     if (fits(before, 0.95)) pages.splice(place, 1)[0].remove();
     else after.append(...moved);
@@ -192,19 +193,24 @@ function paginate(section, heading) {
 async function start() {
   await document.fonts.ready;
   await Promise.all([...document.images].map((picture) => picture.decode().catch(() => {})));
+  for (const [name, size] of Object.entries({ whole: WHOLE, height: HEIGHT, width: WIDTH })) {
+    document.documentElement.style.setProperty(`--${name}`, `${size}px`);
+  }
+  document.documentElement.classList.toggle("upright", upright.matches);
   stage.classList.add("measured");
   const sections = [...stage.querySelectorAll("section > section")];
   stage.replaceChildren(...sections); // one row of slides: the right arrow shows them all
   let heading = null;
   for (const section of sections) {
-    const pages = paginate(section, section.querySelector("h1, h2") ?? heading);
-    heading = pages.at(-1).querySelector("h1, h2");
+    const pages = paginate(section, heading);
+    heading = [...pages.at(-1).querySelectorAll("h1, h2")].at(-1);
   }
   stage.classList.remove("measured");
   await Reveal.initialize({
-    width: 1280, height: HEIGHT, margin: 0, maxScale: 4, display: "flex", center: false, hash: true,
+    width: WHOLE, height: HEIGHT, margin: 0, scrollActivationWidth: null, maxScale: 4, display: "flex", center: false, hash: true,
     transition: "none", slideNumber: "c/t", plugins: [RevealNotes],
   });
+  upright.addEventListener("change", () => location.reload()); // the phone was turned; the address knows the slide
   document.body.dataset.ready = "yes";
 }
 
