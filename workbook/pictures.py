@@ -47,7 +47,7 @@ def enlarged(png: bytes, times: int = TIMES) -> bytes:
     """A picture of drawn lines and letters with more pixels, whose edges are as sharp as the new pixels allow.
 
     Between the darkest and the lightest of a pixel's neighbours, the smoothly enlarged picture is made steeper: a ramp
-    of one old pixel becomes one of about a new one. No value leaves the range of its neighbours, so nothing rings.
+    of one old pixel becomes one of about a new one. Values stay between those of the neighbours: nothing rings.
     Colours are in the end the 256 that fit the picture best.
     """
     picture = Image.open(io.BytesIO(png)).convert("RGBA")
@@ -125,4 +125,5 @@ def _docs(file: Path) -> dict[str, str]:
     tree = ast.parse(file.read_text("utf-8"))
     nodes = {"": tree} | {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
     docs = {name: ast.get_docstring(node) for name, node in nodes.items() if not name.startswith("_")}
-    return {name: SHAPES.sub("", text.split("\n")[0]) for name, text in docs.items() if text}
+    lines = {name: text.split("\n")[0] for name, text in docs.items() if text}
+    return {name: short if len(short := SHAPES.sub("", line)) >= 30 else line for name, line in lines.items()}
