@@ -17,6 +17,7 @@ from nbconvert import SlidesExporter
 from traitlets.config import Config
 
 from workbook.copies import lead, notebook_in, title, whole
+from workbook.pictures import Pictures
 from workbook.stage import Stage
 
 LESSON = "0*.ipynb"
@@ -56,11 +57,13 @@ def build(notebooks: list[Path], folder: Path) -> list[str]:
             shutil.copy(PARTS / name, draft)
         exporter, listed = _exporter(), []
         for notebook, node in nodes.items():
-            staged, _ = Stage(frozenset(names)).preprocess(nbformat.from_dict(node), {})
-            resources = {"metadata": {"name": notebook.stem, "path": str(notebook.parent.resolve())}}
+            words = {name: re.sub(r"[*`]", "", of(node)) for name, of in (("title", title), ("lead", lead))}
+            staged = nbformat.from_dict(node)
+            for step in (Pictures(), Stage(frozenset(names))):
+                staged, _ = step.preprocess(staged, {})
+            resources = {"metadata": {"name": words["title"], "path": str(notebook.parent.resolve())}}
             page, _ = exporter.from_notebook_node(staged, resources)
             (draft / f"{notebook.stem}.html").write_text(page, encoding="utf-8")
-            words = {name: re.sub(r"[*`]", "", of(node)) for name, of in (("title", title), ("lead", lead))}
             listed.append({"file": f"{notebook.stem}.html"} | words)
         template = Environment(loader=FileSystemLoader(PARTS)).get_template("decks.html.j2")
         (draft / "index.html").write_text(template.render(decks=listed), encoding="utf-8")

@@ -56,9 +56,9 @@ class Stage(Preprocessor):
                 yield from _title(linked(cell.source, self._target))
             else:
                 source = LABEL.sub(r"## \1\n\n", cell.source) if number == last else cell.source
-                following = next((other.source for other in cells[number + 1 :] if other.cell_type == "code"), "")
-                asks = "panels.prediction(" in following
-                yield from self._text(linked(source, self._target), own, asks=asks, hints=number in hints)
+                asked = _asked(cells[number + 1 :])
+                told = self._text(linked(source, self._target), own, asked=asked, hints=number in hints)
+                yield from _together(told) if number == last else told
 
     def _code(self, cell: NotebookNode, own: str | None) -> Iterator[NotebookNode]:
         panel = "panels." in cell.source
@@ -80,7 +80,7 @@ class Stage(Preprocessor):
         )
         yield shown
 
-    def _text(self, source: str, own: str | None, *, asks: bool, hints: bool) -> Iterator[NotebookNode]:
+    def _text(self, source: str, own: str | None, *, asked: str, hints: bool) -> Iterator[NotebookNode]:
         self._begins = self._begins or own in ("slide", "subslide")
         introduced = False  # words or a heading stand before it in this cell
         for piece in filter(str.strip, PIECE.split(source)):
@@ -88,9 +88,10 @@ class Stage(Preprocessor):
             introduced, begins = not fold, bool(fold) and not hints
             if re.match(r"#{1,3} ", piece):
                 yield _markdown("## " + piece.lstrip("# "), "slide")
-            elif piece.startswith(">") and asks:
+            elif piece.startswith(">") and asked:
                 self._question = "asked"
                 yield _markdown(_options(piece), opens, kind="predict")
+                yield _markdown(asked, "notes")
             elif fold and hints:
                 yield _markdown(f"**{fold[1]}**\n\n{fold[2]}", "notes")
             elif fold and fold[1].rstrip().endswith(("?", "？")):
@@ -154,12 +155,32 @@ def _without_lone_headings(cells: list[NotebookNode]) -> list[NotebookNode]:
     return kept
 
 
+def _together(cells: Iterator[NotebookNode]) -> Iterator[NotebookNode]:
+    """The short sections that close a notebook, in a row: how many fit on a slide, the browser knows."""
+    for place, cell in enumerate(cells):
+        if place and cell.source.startswith("## "):
+            cell.metadata.slideshow.slide_type = "-"
+        yield cell
+
+
+def _asked(following: list[NotebookNode]) -> str:
+    """What a lecturer needs at a question that is asked next, its answer included; "" where none is asked."""
+    codes = [cell for cell in following if cell.cell_type == "code"]
+    if not codes or "panels.prediction(" not in codes[0].source:
+        return ""
+    answers = next((cell.outputs for cell in codes if ".answer(" in cell.source), [])
+    said = "".join(output.get("text", "") for output in answers).strip().split("\n")[-1].removeprefix("It is ")
+    return "Ask for a show of hands, then go on." + (f" In the stored run: {said}" if said else "")
+
+
 def _options(quote: str) -> str:
-    """A question's answers (a), (b), (c), each on a line of its own."""
+    """A question's answers (a), (b), (c), each on a line of its own, and what is asked after them."""
     letters = re.findall(r"\(([a-f])\)", quote)
     if letters[:2] != ["a", "b"] or letters != sorted(set(letters)):
         return quote
-    return re.sub(r"\s*(?:\n> *)?\(([a-f])\)", r"<br/>**(\1)**", quote)
+    place = quote.rindex("(" + letters[-1] + ")")
+    last = re.sub(r"(?<=[.?])\s+(?:> *)?(?=[A-Z])", "<br/>", quote[place:], count=1)
+    return re.sub(r"\s*(?:\n> *)?\(([a-f])\)", r"<br/>**(\1)**", quote[:place] + last)
 
 
 def _is_shown(output: NotebookNode, panel: bool) -> bool:

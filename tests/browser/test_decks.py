@@ -30,7 +30,12 @@ WALK = """() => {
     }
     const notes = [...slide.querySelectorAll("aside.notes")].map((note) => note.textContent).join(" ");
     const figures = slide.querySelectorAll("img").length;
-    found.push({text: slide.innerText, raw: slide.textContent, cut, smallest, notes, figures});
+    const parts = [...slide.querySelectorAll(":scope > :not(h2, aside)")];
+    const below = parts.map((part) => part.textContent).join("").length;
+    for (const picture of slide.querySelectorAll("img")) {
+      if (picture.alt.length < 30 || picture.alt.startsWith("No description")) cut.push("no words: " + picture.alt);
+    }
+    found.push({text: slide.innerText, raw: slide.textContent, cut, smallest, notes, figures, below});
   }
   return found;
 }"""
@@ -82,7 +87,7 @@ def test_every_letter_can_be_read_and_no_slide_is_empty(slides):
     for notebook, deck in slides.items():
         for number, one in enumerate(deck, 1):
             assert one["smallest"] >= LEGIBLE, f"{notebook.stem} {number}: {one['smallest']} px"
-            assert one["figures"] or len(one["text"]) > 20, f"{notebook.stem} {number} is empty: {one['text']!r}"
+            assert one["figures"] or one["below"] > 20, f"{notebook.stem} {number} is empty: {one['text']!r}"
 
 
 @pytest.mark.parametrize("notebook", LESSON, ids=lambda path: path.stem)
@@ -148,3 +153,13 @@ def test_the_key_s_opens_the_notes_of_a_deck_on_disk(page, context, tmp_path):
     page.keyboard.press("ArrowRight")
     expect(notes).to_be_hidden(timeout=PATIENCE)
     opened.value.close()
+
+
+def test_a_phone_held_upright_gets_pages_of_its_own_shape(page, folder):
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto((folder / "02_soft_targets.html").as_uri())
+    page.wait_for_selector("body[data-ready]", timeout=PATIENCE)
+    cut = page.evaluate(WALK.replace("721", "845").replace("1281", "391").replace("height < 80", "height < 30"))
+    page.goto("about:blank")
+    page.set_viewport_size({"width": 1280, "height": 720})
+    assert not [(number, one["cut"]) for number, one in enumerate(cut, 1) if one["cut"]]

@@ -134,7 +134,8 @@ def test_the_stage_parts_question_code_answer_and_explanation():
     after = new_markdown_cell("More, in [02](02_b.ipynb) and [09](09_z.ipynb).")
     assert staged(question, ask, helper, run, explain, after) == [
         ("slide", "# T\n\nlead"), ("notes", "*5 minutes to read · 3 s to run*"), ("slide", "## S"), ("-", "words"),
-        ("-", "> **Predict.** It is<br/>**(a)** one,<br/>**(b)** two."), ("slide", "def f(): ..."), ("slide", "f()"),
+        ("-", "> **Predict.** It is<br/>**(a)** one,<br/>**(b)** two."),
+        ("notes", "Ask for a show of hands, then go on."), ("slide", "def f(): ..."), ("slide", "f()"),
         ("slide", '<p class="label">Explain</p>\n\n\n\n(b).'), ("slide", "More, in [02](02_b.html) and 09."),
     ]
 
@@ -149,3 +150,16 @@ def test_the_stage_leaves_out_what_no_listener_needs_and_obeys_metadata():
     apart = new_markdown_cell("apart", metadata={"slideshow": {"slide_type": "slide"}})
     found = staged(*left_out, new_markdown_cell("## Next\n\nwords"), apart)
     assert found[2:] == [("slide", "## Next"), ("-", "words"), ("slide", "apart")]
+
+
+def test_a_lecturer_has_the_answer_and_what_is_asked_after_the_options_has_its_line():
+    question = new_markdown_cell("> **Predict.** It is (a) one, (b) two. And then?")
+    run = new_code_cell('guess.answer("b")', outputs=printed("words\n \nIt is (b)."))
+    found = staged(question, new_code_cell('panels.prediction("ab")'), run)
+    assert ("notes", "Ask for a show of hands, then go on. In the stored run: (b).") in found
+    assert any(source.endswith("**(b)** two.<br/>And then?") for _, source in found)
+
+
+def test_what_closes_a_notebook_shares_a_slide():
+    found = staged(new_markdown_cell("**Pitfalls.** One.\n\n**References.** Two."))
+    assert [kind for kind, source in found if source.startswith("## ")] == ["slide", "-"]

@@ -1,34 +1,54 @@
-// Cuts a deck into pages that fit a stage of 1280 x 720, and starts reveal.js.
+// Cuts a deck into pages that fit a stage of 1280 x 720, or of 720 x 1440 on a phone held upright, and starts reveal.js.
 // Which cells begin a slide is decided before (workbook/stage.py); here is what only a browser knows: heights.
 
-const HEIGHT = 720;
-const WIDTH = 1152; // of a page without its padding
+const upright = window.matchMedia("(max-width: 600px) and (orientation: portrait)");
+const [WHOLE, HEIGHT] = upright.matches ? [720, 1440] : [1280, 720];
+const WIDTH = WHOLE - (upright.matches ? 64 : 128); // of a page without its padding
 const ROOM = HEIGHT - 44 - 48; // without the padding of deck.css
 const FIGURE = 400; // the least height of a figure; it gets all that its page has left
 const ENLARGED = 1.9; // how much a figure of pixels may be enlarged
 const SCALES = [1.2, 1.15, 1.1, 1.05, 1, 0.95, 0.9, 0.85]; // of a page's text: the first at which it fits
-const CODE = { code: 22, printed: 26, smallest: 18, width: 1100, advance: 0.605 }; // px; advance: of a letter, in em
+const CODE = { code: 22, printed: 26, smallest: upright.matches ? 22 : 18, width: WIDTH - 52, advance: 0.605 }; // px; advance: of a letter, in em
 
 const stage = document.querySelector(".slides");
 const BLOCKS = ".jp-RenderedMarkdown > *, .highlight, .jp-OutputArea-output:not(.jp-RenderedMarkdown)";
 
+/** Keeps what is read as one word on one line: short code, and a letter with its value. */
+function tie(section) {
+  for (const code of section.querySelectorAll(":is(p, li) > code")) {
+    if (code.textContent.length < 40) code.style.whiteSpace = "nowrap";
+  }
+  const texts = document.createTreeWalker(section, NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) {
+    const text = texts.currentNode;
+    if (text.parentElement.closest("p, li") && !text.parentElement.closest("code, script")) {
+      text.data = text.data.replace(/ ([=→>]) /g, "\u00a0$1\u00a0");
+    }
+  }
+}
+
 /** The blocks of a section, without the boxes that nbconvert puts around them. */
 function blocksOf(section) {
+  tie(section);
   const found = [...section.querySelectorAll(BLOCKS)].filter((block) => !block.closest("aside"));
   for (const block of found) {
     if (block.closest(".fragment")) block.classList.add("fragment");
     const [picture, code] = [block.querySelector("img"), block.querySelector("pre")];
     if (picture && !block.textContent.trim()) {
-      const width = Math.min(WIDTH, picture.src.startsWith("data:image/svg") ? WIDTH : ENLARGED * picture.naturalWidth);
+      const drawn = Number(picture.getAttribute("width")) || picture.naturalWidth; // before workbook/pictures.py enlarged it
+      const width = Math.min(WIDTH, picture.src.startsWith("data:image/svg") ? WIDTH : ENLARGED * drawn);
       block.classList.add("figure");
-      block.style.setProperty("--least", `${Math.min(FIGURE, (width / picture.naturalWidth) * picture.naturalHeight)}px`);
+      const [height, most] = [drawn, width].map((wide) => (wide / picture.naturalWidth) * picture.naturalHeight);
+      block.style.setProperty("--least", `${Math.min(Math.max(FIGURE, height), most, ROOM - 120)}px`);
+      block.classList.toggle("tall", most > 1.2 * ROOM);
       picture.style.maxWidth = `${width}px`;
     } else if (code) {
       const printed = block.matches(".jp-OutputArea-output");
-      if (printed) code.textContent = code.textContent.replace(/^\s*\n|\s+$/g, "");
+      if (printed) code.textContent = code.textContent.replace(/^\s*\n|\s+$/g, "").replace(/\n\s*\n/g, "\n");
       const longest = Math.max(...code.textContent.split("\n").map((line) => line.length));
       const fitting = CODE.width / CODE.advance / longest;
-      code.style.fontSize = `${Math.min(printed ? CODE.printed : CODE.code, Math.max(CODE.smallest, fitting))}px`;
+      const size = Math.min(printed ? CODE.printed : CODE.code, Math.max(CODE.smallest, fitting));
+      code.style.fontSize = `clamp(${CODE.smallest}px, ${size}px * var(--scale, 1), ${size}px)`;
     }
   }
   return found;
@@ -118,6 +138,32 @@ function heightsOf(blocks) {
   return blocks.map((block, i) => (blocks[i + 1]?.offsetTop ?? block.offsetTop + block.offsetHeight) - block.offsetTop);
 }
 
+/** Chooses the size of a page's text: the largest, down to `least`, at which it fits; says whether there is one. */
+function fits(made, least = 0.85) {
+  for (const scale of SCALES.filter((scale) => scale >= least)) {
+    made.style.setProperty("--scale", scale);
+    if (made.scrollHeight <= HEIGHT) return true;
+  }
+  return false;
+}
+
+/** Puts a page's blocks on the page before, if they fit there with text of a little less than its usual size. */
+function merge(pages) {
+  for (let place = pages.length - 1; place > 0; place--) {
+    const [before, after] = [pages[place - 1], pages[place]];
+    const moved = [...after.children].filter((block) => !block.matches(".again, aside"));
+    if (moved[0]?.dataset.of || moved[0]?.matches("blockquote")) continue; // the rest of a list; a question has its own
+    before.append(...moved);
+    if (fits(before, 0.95)) pages.splice(place, 1)[0].remove();
+    else after.append(...moved);
+  }
+}
+
+/** The heading under which a block stands: the last one at or before it, among the blocks and then the section's. */
+function headingOf(blocks, block, heading) {
+  return blocks.slice(0, blocks.indexOf(block)).findLast((other) => other.matches("h1, h2")) ?? heading;
+}
+
 /** Replaces a section by its pages. */
 function paginate(section, heading) {
   const notes = [...section.querySelectorAll("aside")];
@@ -129,14 +175,17 @@ function paginate(section, heading) {
     blocks.forEach((block) => block.replaceWith(...(block.pieces = pieces(block))));
     blocks = blocks.flatMap((block) => block.pieces);
   }
-  const pages = pack(blocks, heightsOf(blocks), first, 46).map((group) => page(section, heading, join(group)));
+  const groups = pack(blocks, heightsOf(blocks), first, 46);
+  if (groups.length > 1 && groups[0].every((block) => block.matches("h1, h2"))) groups[1].unshift(...groups.shift());
+  const pages = groups.map((group) => page(section, headingOf(blocks, group[0], heading), join(group)));
   whole.replaceWith(...pages);
+  merge(pages);
   pages[0]?.append(...notes);
   for (const made of pages) {
-    for (const scale of SCALES) {
-      made.style.setProperty("--scale", scale);
-      if (made.scrollHeight <= HEIGHT) break;
-    }
+    const title = made.querySelector("h2");
+    if (!fits(made) && title) title.className = "again"; // a smaller heading leaves more room
+    fits(made);
+    made.classList.toggle("beside", made.querySelector(".figure.tall") && made.children.length < 4);
   }
   return pages;
 }
@@ -144,19 +193,24 @@ function paginate(section, heading) {
 async function start() {
   await document.fonts.ready;
   await Promise.all([...document.images].map((picture) => picture.decode().catch(() => {})));
+  for (const [name, size] of Object.entries({ whole: WHOLE, height: HEIGHT, width: WIDTH })) {
+    document.documentElement.style.setProperty(`--${name}`, `${size}px`);
+  }
+  document.documentElement.classList.toggle("upright", upright.matches);
   stage.classList.add("measured");
   const sections = [...stage.querySelectorAll("section > section")];
   stage.replaceChildren(...sections); // one row of slides: the right arrow shows them all
   let heading = null;
   for (const section of sections) {
-    const pages = paginate(section, section.querySelector("h1, h2") ?? heading);
-    heading = pages[0].querySelector("h1, h2");
+    const pages = paginate(section, heading);
+    heading = [...pages.at(-1).querySelectorAll("h1, h2")].at(-1);
   }
   stage.classList.remove("measured");
   await Reveal.initialize({
-    width: 1280, height: HEIGHT, margin: 0, maxScale: 4, display: "flex", center: false, hash: true,
+    width: WHOLE, height: HEIGHT, margin: 0, scrollActivationWidth: null, maxScale: 4, display: "flex", center: false, hash: true,
     transition: "none", slideNumber: "c/t", plugins: [RevealNotes],
   });
+  upright.addEventListener("change", () => location.reload()); // the phone was turned; the address knows the slide
   document.body.dataset.ready = "yes";
 }
 
