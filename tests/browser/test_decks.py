@@ -156,6 +156,7 @@ def test_the_key_s_opens_the_notes_of_a_deck_on_disk(page, context, tmp_path):
 
 
 def test_a_phone_held_upright_gets_pages_of_its_own_shape(page, folder):
+    page.goto("about:blank")  # a deck that is open loads itself anew when it is turned
     page.set_viewport_size({"width": 390, "height": 844})
     page.goto((folder / "02_soft_targets.html").as_uri())
     page.wait_for_selector("body[data-ready]", timeout=PATIENCE)
