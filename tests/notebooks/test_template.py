@@ -112,6 +112,8 @@ def prediction(nb, path):
             return f"the answer in cell {number} must wait: its metadata needs jupyter.outputs_hidden"
         elif asked and hidden(cell) and re.search(RESULT, text(cell).lstrip("\n").split("\n")[0]):
             return f"JupyterLab shows the first line of what cell {number} hides, so it must be a heading, no result"
+        elif len(re.findall(r"""\.answer\(["']\w["']\)""", cell.source)) == 1:
+            return f"the code in cell {number} gives the answer away: it must be worked out"
     if not questions:
         return "the reader must be asked to predict something"
 
@@ -285,6 +287,7 @@ BREAKS = [
     (prediction, lambda nb: swap(nb, 5, "Predict", "Look"), "predict"),
     (prediction, lambda nb: nb.cells[6].metadata.clear(), "cell 6 must wait"),
     (prediction, lambda nb: nb.cells[6].outputs[0].data.update({"text/plain": "4.5"}), "first line"),
+    (prediction, lambda nb: swap(nb, 6, "f'", "guess.answer('a')\nf'"), "gives the answer away"),
     (prediction, lambda nb: nb.cells[7].update(source="**Explain.** It is a product."), "cell 7 must be folded"),
     (exercises, lambda nb: untag(nb, 9), "must be an exercise"),
     (exercises, lambda nb: untag(nb, 10), "must be its check"),
