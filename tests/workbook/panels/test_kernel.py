@@ -173,7 +173,7 @@ def test_a_front_end_that_appears_gets_the_pictures(person):
         person.client.get_iopub_msg(timeout=1)
     person.send("canvas", method="custom", content={"kind": "ready"})
     seen = {}
-    while {"setup", "frame", "runs"} - seen.keys():
+    while {"setup", "frame", "runs"} - seen.keys() or seen["frame"][0]["step"] == 0:  # one of before may come late
         message = person.client.get_iopub_msg(timeout=10)
         content = message["content"].get("data", {}).get("content", {}) if message["msg_type"] == "comm_msg" else {}
         if "kind" in content:
