@@ -88,6 +88,7 @@ def test_every_letter_can_be_read_and_no_slide_is_empty(slides):
         for number, one in enumerate(deck, 1):
             assert one["smallest"] >= LEGIBLE, f"{notebook.stem} {number}: {one['smallest']} px"
             assert one["figures"] or one["below"] > 20, f"{notebook.stem} {number} is empty: {one['text']!r}"
+            assert one["notes"] or not one["figures"], f"{notebook.stem} {number}: a picture without a word on it"
 
 
 @pytest.mark.parametrize("notebook", LESSON, ids=lambda path: path.stem)
@@ -103,6 +104,7 @@ def test_each_answer_comes_after_the_slide_of_its_question(slides, notebook):
         told = min(number for number, text in enumerate(texts) if answer in text)
         assert told > place
         assert "It is (" not in slides[notebook][place]["raw"]
+        assert "Ask for a show of hands" in slides[notebook][place]["notes"]  # where the lecturer needs it
 
 
 def test_the_lecturers_notes_are_the_speakers_and_not_on_the_slides(slides):

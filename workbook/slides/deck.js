@@ -164,10 +164,31 @@ function headingOf(blocks, block, heading) {
   return blocks.slice(0, blocks.indexOf(block)).findLast((other) => other.matches("h1, h2")) ?? heading;
 }
 
+/** What stands before each note of a section, so that a note finds its page: a block, or the last entry of one. */
+function anchorsOf(section, blocks) {
+  return [...section.querySelectorAll("aside")].map((note) => {
+    const before = blocks.findLast((block) => block.compareDocumentPosition(note) & Node.DOCUMENT_POSITION_FOLLOWING);
+    return [note, before?.matches("ul, ol") ? before.lastElementChild : before?.tBodies?.[0].rows[0] ?? before];
+  });
+}
+
+/** Gives each note to the page that it is on; a picture that has none says in words what it shows. */
+function annotate(pages, anchors) {
+  for (const [note, before] of anchors) (pages.find((made) => made.contains(before)) ?? pages[0])?.append(note);
+  for (const made of pages.filter((made) => !made.querySelector("aside"))) {
+    const words = [...made.querySelectorAll(".figure img[alt]")].map((picture) => picture.alt).join(" ");
+    if (!words) continue;
+    const note = document.createElement("aside");
+    note.className = "notes";
+    note.textContent = words;
+    made.append(note);
+  }
+}
+
 /** Replaces a section by its pages. */
 function paginate(section, heading) {
-  const notes = [...section.querySelectorAll("aside")];
   let blocks = blocksOf(section);
+  const anchors = anchorsOf(section, blocks);
   const whole = page(section, heading, blocks);
   section.replaceWith(whole);
   const first = blocks.length ? blocks[0].offsetTop - 44 : 0; // what a repeated heading takes
@@ -180,12 +201,12 @@ function paginate(section, heading) {
   const pages = groups.map((group) => page(section, headingOf(blocks, group[0], heading), join(group)));
   whole.replaceWith(...pages);
   merge(pages);
-  pages[0]?.append(...notes);
+  annotate(pages, anchors);
   for (const made of pages) {
     const title = made.querySelector("h2");
     if (!fits(made) && title) title.className = "again"; // a smaller heading leaves more room
     fits(made);
-    made.classList.toggle("beside", made.querySelector(".figure.tall") && made.children.length < 4);
+    made.classList.toggle("beside", made.querySelector(".figure.tall") && made.querySelectorAll(":scope > :not(aside)").length < 4);
   }
   return pages;
 }
