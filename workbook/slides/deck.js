@@ -87,7 +87,9 @@ function join(blocks) {
 }
 
 /** Whether a block must not be the last of its page: it announces the next one. */
-function announces(block, next) {
+function announces(block, next, after) {
+  const printed = next.matches(".jp-OutputArea-output") && !next.matches(".figure");
+  if (block.matches(".highlight")) return printed && !after?.matches(".figure"); // what it printed, but for a figure's heading
   if (block.matches(".label, .question, h1, h2")) return true;
   if (block.matches(".jp-OutputArea-output") && !block.matches(".figure")) return next.matches(".figure");
   if (!block.matches("p") || block.querySelector(".MathJax_Display")) return false;
@@ -104,7 +106,7 @@ function pack(blocks, heights, first, again) {
     return sum;
   };
   const back = (cut, from) => {
-    while (cut > from + 1 && cut < blocks.length && announces(blocks[cut - 1], blocks[cut])) cut--;
+    while (cut > from + 1 && cut < blocks.length && announces(...blocks.slice(cut - 1, cut + 2))) cut--;
     return cut;
   };
   const starts = [0];
