@@ -1,7 +1,9 @@
 // Cuts a deck into pages that fit a stage of 1280 x 720, or of 720 x 1440 on a phone held upright, and starts reveal.js.
 // Which cells begin a slide is decided before (workbook/stage.py); here is what only a browser knows: heights.
 
-const upright = window.matchMedia("(max-width: 600px) and (orientation: portrait)");
+// within the window of the lecturer's notes a deck has the pages that the room sees, however narrow it is there
+const upright = window.matchMedia(window === window.top ? "(max-width: 600px) and (orientation: portrait)" : "not all");
+const TIED = upright.matches ? 24 : 40; // letters of code that fit on a line, and so stay on one
 const [WHOLE, HEIGHT] = upright.matches ? [720, 1440] : [1280, 720];
 const WIDTH = WHOLE - (upright.matches ? 64 : 128); // of a page without its padding
 const ROOM = HEIGHT - 44 - 48; // without the padding of deck.css
@@ -16,7 +18,7 @@ const BLOCKS = ".jp-RenderedMarkdown > *, .highlight, .jp-OutputArea-output:not(
 /** Keeps what is read as one word on one line: short code, and a letter with its value. */
 function tie(section) {
   for (const code of section.querySelectorAll(":is(p, li) > code")) {
-    if (code.textContent.length < 40) code.style.whiteSpace = "nowrap";
+    if (code.textContent.length < TIED) code.style.whiteSpace = "nowrap";
   }
   const texts = document.createTreeWalker(section, NodeFilter.SHOW_TEXT);
   while (texts.nextNode()) {
