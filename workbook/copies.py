@@ -50,7 +50,7 @@ class Gathered(Preprocessor):
         times = minutes(nb)
         told = [f"**For the lecturer.** {times['read']} minutes to read, {times['exercises']} for the exercises, "
                 f"{times['run']} seconds to run.", *(f"- {name}: {time} minutes" for name, time in exercises(nb))]
-        cell = new_markdown_cell("\n".join([told[0], "", *told[1:], "", warnings(nb)]), id="gathered")
+        cell = new_markdown_cell("\n".join([told[0], "", *told[1:], warnings(nb)]), id="gathered")
         cell.metadata["tags"] = ["instructor"]
         nb.cells.insert(1, cell)
         return nb, resources

@@ -33,7 +33,7 @@ class Stage(Preprocessor):
     def __init__(self, decks: frozenset[str] = frozenset(), **options):
         super().__init__(**options)
         self._decks = decks
-        self._question = ""  # on the stage: "" none, "asked", "coded" (its code is shown), "answered"
+        self._question = ""  # on the stage: "" none, "asked", "answered" (its code is shown, or more)
         self._begins = False  # what follows an explanation begins a slide
 
     def preprocess(self, nb: NotebookNode, resources: dict) -> tuple[NotebookNode, dict]:
@@ -68,10 +68,8 @@ class Stage(Preprocessor):
         bare = panel or len(cell.source.splitlines()) > LINES  # what it shows is shown, its code is not
         if behind or hidden or ((bare or cell.outputs) and not outputs):
             return
-        begins = self._begins or self._question == "asked" or (self._question == "coded" and bool(outputs))
-        self._begins = False
-        if self._question:
-            self._question = "answered" if outputs or self._question == "answered" else "coded"
+        begins = self._begins or self._question == "asked"
+        self._begins, self._question = False, self._question and "answered"
         shown = cell.copy()
         shown.outputs = outputs
         shown.metadata = NotebookNode(

@@ -88,6 +88,7 @@ def test_every_letter_can_be_read_and_no_slide_is_empty(slides):
         for number, one in enumerate(deck, 1):
             assert one["smallest"] >= LEGIBLE, f"{notebook.stem} {number}: {one['smallest']} px"
             assert one["figures"] or one["below"] > 20, f"{notebook.stem} {number} is empty: {one['text']!r}"
+            assert one["notes"] or not one["figures"], f"{notebook.stem} {number}: a picture without a word on it"
 
 
 @pytest.mark.parametrize("notebook", LESSON, ids=lambda path: path.stem)
@@ -103,6 +104,7 @@ def test_each_answer_comes_after_the_slide_of_its_question(slides, notebook):
         told = min(number for number, text in enumerate(texts) if answer in text)
         assert told > place
         assert "It is (" not in slides[notebook][place]["raw"]
+        assert "Ask for a show of hands" in slides[notebook][place]["notes"]  # where the lecturer needs it
 
 
 def test_the_lecturers_notes_are_the_speakers_and_not_on_the_slides(slides):
@@ -155,10 +157,11 @@ def test_the_key_s_opens_the_notes_of_a_deck_on_disk(page, context, tmp_path):
     opened.value.close()
 
 
-def test_a_phone_held_upright_gets_pages_of_its_own_shape(page, folder):
+@pytest.mark.parametrize("deck", ["02_soft_targets", "03_distil_a_student"])  # wide tables; long names of files
+def test_a_phone_held_upright_gets_pages_of_its_own_shape(page, folder, deck):
     page.goto("about:blank")  # a deck that is open loads itself anew when it is turned
     page.set_viewport_size({"width": 390, "height": 844})
-    page.goto((folder / "02_soft_targets.html").as_uri())
+    page.goto((folder / f"{deck}.html").as_uri())
     page.wait_for_selector("body[data-ready]", timeout=PATIENCE)
     cut = page.evaluate(WALK.replace("721", "845").replace("1281", "391").replace("height < 80", "height < 30"))
     page.goto("about:blank")

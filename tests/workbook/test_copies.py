@@ -135,7 +135,7 @@ def test_the_stage_parts_question_code_answer_and_explanation():
     assert staged(question, ask, helper, run, explain, after) == [
         ("slide", "# T\n\nlead"), ("notes", "*5 minutes to read · 3 s to run*"), ("slide", "## S"), ("-", "words"),
         ("-", "> **Predict.** It is<br/>**(a)** one,<br/>**(b)** two."),
-        ("notes", "Ask for a show of hands, then go on."), ("slide", "def f(): ..."), ("slide", "f()"),
+        ("notes", "Ask for a show of hands, then go on."), ("slide", "def f(): ..."), ("-", "f()"),
         ("slide", '<p class="label">Explain</p>\n\n\n\n(b).'), ("slide", "More, in [02](02_b.html) and 09."),
     ]
 

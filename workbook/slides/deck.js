@@ -1,7 +1,9 @@
 // Cuts a deck into pages that fit a stage of 1280 x 720, or of 720 x 1440 on a phone held upright, and starts reveal.js.
 // Which cells begin a slide is decided before (workbook/stage.py); here is what only a browser knows: heights.
 
-const upright = window.matchMedia("(max-width: 600px) and (orientation: portrait)");
+// within the window of the lecturer's notes a deck has the pages that the room sees, however narrow it is there
+const upright = window.matchMedia(window === window.top ? "(max-width: 600px) and (orientation: portrait)" : "not all");
+const TIED = upright.matches ? 24 : 40; // letters of code that fit on a line, and so stay on one
 const [WHOLE, HEIGHT] = upright.matches ? [720, 1440] : [1280, 720];
 const WIDTH = WHOLE - (upright.matches ? 64 : 128); // of a page without its padding
 const ROOM = HEIGHT - 44 - 48; // without the padding of deck.css
@@ -16,7 +18,7 @@ const BLOCKS = ".jp-RenderedMarkdown > *, .highlight, .jp-OutputArea-output:not(
 /** Keeps what is read as one word on one line: short code, and a letter with its value. */
 function tie(section) {
   for (const code of section.querySelectorAll(":is(p, li) > code")) {
-    if (code.textContent.length < 40) code.style.whiteSpace = "nowrap";
+    if (code.textContent.length < TIED) code.style.whiteSpace = "nowrap";
   }
   const texts = document.createTreeWalker(section, NodeFilter.SHOW_TEXT);
   while (texts.nextNode()) {
@@ -87,7 +89,9 @@ function join(blocks) {
 }
 
 /** Whether a block must not be the last of its page: it announces the next one. */
-function announces(block, next) {
+function announces(block, next, after) {
+  const printed = next.matches(".jp-OutputArea-output") && !next.matches(".figure");
+  if (block.matches(".highlight")) return printed && !after?.matches(".figure"); // what it printed, but for a figure's heading
   if (block.matches(".label, .question, h1, h2")) return true;
   if (block.matches(".jp-OutputArea-output") && !block.matches(".figure")) return next.matches(".figure");
   if (!block.matches("p") || block.querySelector(".MathJax_Display")) return false;
@@ -104,7 +108,7 @@ function pack(blocks, heights, first, again) {
     return sum;
   };
   const back = (cut, from) => {
-    while (cut > from + 1 && cut < blocks.length && announces(blocks[cut - 1], blocks[cut])) cut--;
+    while (cut > from + 1 && cut < blocks.length && announces(...blocks.slice(cut - 1, cut + 2))) cut--;
     return cut;
   };
   const starts = [0];
@@ -164,10 +168,31 @@ function headingOf(blocks, block, heading) {
   return blocks.slice(0, blocks.indexOf(block)).findLast((other) => other.matches("h1, h2")) ?? heading;
 }
 
+/** What stands before each note of a section, so that a note finds its page: a block, or the last entry of one. */
+function anchorsOf(section, blocks) {
+  return [...section.querySelectorAll("aside")].map((note) => {
+    const before = blocks.findLast((block) => block.compareDocumentPosition(note) & Node.DOCUMENT_POSITION_FOLLOWING);
+    return [note, before?.matches("ul, ol") ? before.lastElementChild : before?.tBodies?.[0].rows[0] ?? before];
+  });
+}
+
+/** Gives each note to the page that it is on; a picture that has none says in words what it shows. */
+function annotate(pages, anchors) {
+  for (const [note, before] of anchors) (pages.find((made) => made.contains(before)) ?? pages[0])?.append(note);
+  for (const made of pages.filter((made) => !made.querySelector("aside"))) {
+    const words = [...made.querySelectorAll(".figure img[alt]")].map((picture) => picture.alt).join(" ");
+    if (!words) continue;
+    const note = document.createElement("aside");
+    note.className = "notes";
+    note.textContent = words;
+    made.append(note);
+  }
+}
+
 /** Replaces a section by its pages. */
 function paginate(section, heading) {
-  const notes = [...section.querySelectorAll("aside")];
   let blocks = blocksOf(section);
+  const anchors = anchorsOf(section, blocks);
   const whole = page(section, heading, blocks);
   section.replaceWith(whole);
   const first = blocks.length ? blocks[0].offsetTop - 44 : 0; // what a repeated heading takes
@@ -180,12 +205,12 @@ function paginate(section, heading) {
   const pages = groups.map((group) => page(section, headingOf(blocks, group[0], heading), join(group)));
   whole.replaceWith(...pages);
   merge(pages);
-  pages[0]?.append(...notes);
+  annotate(pages, anchors);
   for (const made of pages) {
     const title = made.querySelector("h2");
     if (!fits(made) && title) title.className = "again"; // a smaller heading leaves more room
     fits(made);
-    made.classList.toggle("beside", made.querySelector(".figure.tall") && made.children.length < 4);
+    made.classList.toggle("beside", made.querySelector(".figure.tall") && made.querySelectorAll(":scope > :not(aside)").length < 4);
   }
   return pages;
 }
