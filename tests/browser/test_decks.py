@@ -140,24 +140,33 @@ def test_a_lecturers_evening(page, context, folder):
     page.wait_for_url("**/01_train_a_teacher.html*", wait_until="commit", timeout=PATIENCE)
 
 
-def test_the_key_s_opens_the_notes_of_a_deck_on_disk(page, context, tmp_path):
+def test_the_key_s_opens_the_notes_of_a_deck_on_disk_and_the_window_with_the_keyboard_leads(page, context, tmp_path):
     note = new_markdown_cell("*Lecturer.* Ask first.", metadata={"tags": ["instructor"]})
-    title, one, two = map(new_markdown_cell, ("# Mine", "## One\n\nwords", "## Two\n\nmore"))
-    nbformat.write(new_notebook(cells=[title, one, note, two]), tmp_path / "mine.ipynb")
+    title, one, *more = map(new_markdown_cell, ("# Mine", *(f"## Page {n}\n\nwords" for n in "12345")))
+    nbformat.write(new_notebook(cells=[title, one, note, *more]), tmp_path / "mine.ipynb")
     decks.build([tmp_path / "mine.ipynb"], tmp_path / "my slides")
     page.goto((tmp_path / "my slides" / "mine.html").as_uri())
     page.wait_for_selector("body[data-ready]", timeout=PATIENCE)
-    page.keyboard.press("ArrowRight")
     with context.expect_page() as opened:
         page.keyboard.press("s")
+    for _ in range(4):  # at once: the notes are still loading
+        page.keyboard.press("ArrowRight")
+        page.wait_for_timeout(150)
+    current = opened.value.frame_locator("#current-slide iframe")
+    expect(current.locator("section.present")).to_contain_text("Page 4", timeout=PATIENCE)
+    page.wait_for_timeout(1000)  # what the notes say late
+    assert page.evaluate("Reveal.getIndices().h") == 4
     notes = opened.value.locator(".speaker-controls-notes")
+    for _ in range(3):
+        page.keyboard.press("ArrowLeft")
     expect(notes).to_contain_text("Ask first.", timeout=PATIENCE)
-    page.keyboard.press("ArrowRight")
+    page.evaluate("window.dispatchEvent(new Event('blur'))")  # playwright's pages never lose the keyboard
+    opened.value.keyboard.press("ArrowRight")
     expect(notes).to_be_hidden(timeout=PATIENCE)
+    page.wait_for_function("Reveal.getIndices().h === 2", timeout=PATIENCE)
     opened.value.close()
 
 
-@pytest.mark.parametrize("deck", ["02_soft_targets", "03_distil_a_student"])  # wide tables; long names of files
 def test_a_phone_held_upright_gets_pages_of_its_own_shape(page, folder, deck):
     page.goto("about:blank")  # a deck that is open loads itself anew when it is turned
     page.set_viewport_size({"width": 390, "height": 844})

@@ -239,4 +239,19 @@ async function start() {
   document.body.dataset.ready = "yes";
 }
 
+// The window with the keyboard leads. A window of notes that is still loading tells its first page, as if somebody had gone
+// back to it; it is told the page of the room instead.
+function lead() {
+  let leads = false;
+  for (const kind of ["keydown", "pointerdown"]) window.addEventListener(kind, () => { leads = true; }, true);
+  window.addEventListener("blur", () => { leads = false; });
+  window.addEventListener("message", (event) => {
+    if (!leads || !String(event.data).includes('"setState"')) return;
+    event.stopImmediatePropagation();
+    const page = JSON.parse(event.data).args[0].indexh;
+    if (page !== Reveal.getState().indexh) Reveal.dispatchEvent({ type: "resumed" }); // the notes hear of it
+  }, true);
+}
+
+if (window === window.parent) lead();
 window.addEventListener("load", () => MathJax.Hub.Queue(start));
