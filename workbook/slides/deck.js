@@ -24,7 +24,7 @@ function tie(section) {
   while (texts.nextNode()) {
     const text = texts.currentNode;
     if (text.parentElement.closest("p, li") && !text.parentElement.closest("code, script")) {
-      text.data = text.data.replace(/ ([=→>]) /g, "\u00a0$1\u00a0");
+      text.data = text.data.replace(/ ([=→>]) /g, "\u00a0$1\u00a0").replace(/(\d) %/g, "$1\u00a0%");
     }
   }
 }
