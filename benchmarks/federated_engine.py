@@ -149,7 +149,7 @@ def main() -> None:
     faulty = clients.of_digits(Faulty, clients=2 + len(FAULTS), seed=1, **steps)
     for client, fault in zip(list(faulty.values())[2:], FAULTS):
         client.fault = fault
-    ways["faults"] = (faulty | {"client 7": None}, [(300, 10)], 8 if given.short else 30, None)
+    ways["faults"] = (faulty | {"client 7": None}, [(300, 10)], 15 if given.short else 30, None)
     for name, (members, like, timeout, weights) in ways.items():
         begun = time.monotonic()
         found[name], mean = federation(members, like, count=given.rounds, timeout=timeout, weights=weights)

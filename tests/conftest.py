@@ -2,8 +2,13 @@
 
 import os
 
+import hypothesis
 import pytest
 
+# How long an example takes, or to make one, depends on what else the machine does, and is nothing that a test claims.
+hypothesis.settings.register_profile(
+    "any machine", hypothesis.settings(), deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("any machine")
 # Two workers on two cores: with as many threads as cores in each they wait for each other, and take 1.4 times the CPU.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")

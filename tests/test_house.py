@@ -27,7 +27,7 @@ def lines(path):
 
 def imported(*rooms):
     command = [sys.executable, "-c", ALONE + IMPORT, *rooms]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
 
 
 def test_kdlab_has_at_most_1500_lines_in_twelve_files_of_at_most_200():

@@ -19,7 +19,7 @@ def asked(folder):
     """`jupyter-repo2docker --no-build`, which reads a folder and prints the Dockerfile; nothing is built or fetched."""
     command = [sys.executable, "-m", "repo2docker", "--no-build", "--user-id", "1000", "--user-name", "jovyan",
                "--target-repo-dir", "/srv/kdlab", str(folder)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300)
 
 
 @pytest.fixture(scope="module")

@@ -83,7 +83,8 @@ def execute(notebook: Path, folder: Path, parameters: dict) -> None:
     client = dict(kernel_manager_class=ThisPython, store_widget_state=False, coalesce_streams=True)
     named = dict(kernel_name="python3", language="python", cwd=notebook.parent.resolve())
     try:
-        papermill.execute_notebook(notebook.resolve(), copy, parameters, progress_bar=False, **named, **client)
+        _begun(lambda: papermill.execute_notebook(
+            notebook.resolve(), copy, parameters, progress_bar=False, **named, **client))
     finally:
         if copy.is_file():
             options = {"NbConvertBase": {"display_data_priority": SHOWN}, "HTMLExporter": {"embed_images": True}}
@@ -107,7 +108,7 @@ def refresh(notebook: Path) -> None:
     notebook_node = nbformat.read(notebook, 4)
     resources = {"metadata": {"path": str(notebook.parent.resolve())}}
     client = dict(kernel_manager_class=ThisPython, store_widget_state=False, coalesce_streams=True, timeout=None)
-    NotebookClient(notebook_node, resources=resources, record_timing=False, **client).execute()
+    _begun(lambda: NotebookClient(notebook_node, resources=resources, record_timing=False, **client).execute())
     language = {key: value for key, value in notebook_node.metadata.language_info.items() if key != "version"}
     kernel = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
     notebook_node.metadata = nbformat.from_dict({"kernelspec": kernel, "language_info": language})
@@ -120,6 +121,20 @@ def refresh(notebook: Path) -> None:
     draft = notebook.with_suffix(".tmp")
     nbformat.write(notebook_node, draft)
     os.replace(draft, notebook)
+
+
+def _begun(execute: Callable[[], object]) -> None:
+    """Executes; where the kernel dies before it has answered, again, twice at most.
+
+    Two kernels that start in one moment may choose one port, and then one of them dies.
+    """
+    for left in (2, 1, 0):
+        try:
+            execute()
+            return
+        except RuntimeError as error:
+            if type(error) is not RuntimeError or not left:  # what a notebook raises is of a kind of its own
+                raise
 
 
 def _small(png: str) -> str:

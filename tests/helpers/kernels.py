@@ -17,12 +17,12 @@ RUNTIMES = importlib.util.find_spec("onnxruntime") is not None
 
 
 def again(start, *args, **kwargs):
-    """start(*args, **kwargs), which is tried three times, as long as it is a RuntimeError that it raises."""
+    """start(*args, **kwargs), which is tried three times, as long as a plain RuntimeError says that the kernel died."""
     for left in (2, 1, 0):
         try:
             return start(*args, **kwargs)
         except RuntimeError as error:
-            if not left:
+            if type(error) is not RuntimeError or not left:  # another kind comes from a kernel that ran
                 raise
             warnings.warn(f"a kernel did not start, and is started again: {error}", stacklevel=2)
 

@@ -71,11 +71,11 @@ SCRIPT = """
     digits = data.load("digits")
     teacher = files.read_weights(models.build("mlp-64", digits.shape, 10), {teacher!r})
     model, path = student(), {path!r}
-    for step in run(model, digits, teacher, resume=path if os.path.exists(path) else None):
+    for own, step in enumerate(run(model, digits, teacher, resume=path if os.path.exists(path) else None), 1):
         with open({curve!r}, "a") as file:
             print(json.dumps([step.step, step.loss]), file=file)
         save_state(step, path)
-        time.sleep({pause})
+        time.sleep(600 if own == {last} else {pause})
     files.write_weights(model, {weights!r})
 """
 
@@ -86,21 +86,21 @@ def test_a_process_killed_twice_at_any_moment_ends_with_the_same_curve_and_weigh
     files.write_weights(teacher, places["teacher"])
     path = Path(places["path"])
 
-    def started(pause):
-        code = textwrap.dedent(SCRIPT.format(pause=pause, folder=str(Path(__file__).parent), **places))
+    def started(pause, last):
+        code = textwrap.dedent(SCRIPT.format(pause=pause, last=last, folder=str(Path(__file__).parent), **places))
         return subprocess.Popen([sys.executable, "-c", code])
 
     def written(path):
         return path.stat().st_mtime_ns if path.exists() else 0
 
     for moment in (0.031, 0.085):  # seconds after the first step of its own
-        before, process = written(path), started(0.02)
+        before, process = written(path), started(0.02, last=15)  # where it waits, so that it cannot end before
         while process.poll() is None and written(path) == before:
             time.sleep(0.005)
         time.sleep(moment)
         process.kill()
         assert process.wait() == -signal.SIGKILL, "it ended before it was killed"
-    assert started(0).wait(60) == 0
+    assert started(0, last=0).wait(300) == 0
     curve = dict(json.loads(line) for line in (tmp_path / "curve").read_text().splitlines())
     assert [curve[number] for number in range(1, STEPS + 1)] == whole[0]
     end = files.read_weights(student(), tmp_path / "weights").state_dict()

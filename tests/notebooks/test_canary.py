@@ -37,7 +37,7 @@ def compare(*paths):
     notebooks, python = " ".join(map(str, paths)), Path(sys.executable)
     command = ["make", "-o", ".venv/installed", "test-outputs", f"NOTEBOOKS={notebooks}", f"VENV={python.parent}"]
     env = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "MAKE"))}
-    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=300)
+    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=600)
 
 
 def wrong_output(node):

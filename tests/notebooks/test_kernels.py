@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import memory
 import pytest
 from kernels import again, too_large, within_binder
+from nbclient.exceptions import DeadKernelError
 
 DIED = RuntimeError("Kernel died")
 
@@ -32,7 +33,7 @@ def test_a_kernel_that_dies_at_its_start_is_started_again_and_told_of(fails, rec
 
 
 @pytest.mark.filterwarnings("ignore:a kernel did not start")
-@pytest.mark.parametrize("error, tried", [(DIED, 3), (OSError("no such kernel"), 1)])
+@pytest.mark.parametrize("error, tried", [(DIED, 3), (DeadKernelError("Kernel died"), 1), (OSError("none"), 1)])
 def test_a_kernel_that_never_starts_is_an_error(error, tried):
     start, tries = starting(9, error)
     with pytest.raises(type(error)):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from kernels import again
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_notebook
 from well_formed import notebook
@@ -40,7 +41,7 @@ def answers(notebooks, folder):
         cell.id = f"cell-{number}"
     whole, resources = new_notebook(cells=cells), {"metadata": {"path": str(folder)}}
     options = dict(kernel_manager_class=ThisPython, resources=resources, timeout=None, allow_errors=True)
-    NotebookClient(whole, **options).execute()
+    again(lambda: NotebookClient(whole, **options).execute())
     return [[said(cell) for cell in cells if "check" in cell.metadata.get("tags", [])] for cells in lessons]
 
 

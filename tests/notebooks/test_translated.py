@@ -11,6 +11,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from kernels import again
 from markdown_it import MarkdownIt
 from nbclient import NotebookClient
 
@@ -267,5 +268,6 @@ def test_its_code_finds_the_records(monkeypatch):
     notebook.cells = [next(c for c in notebook.cells if c.cell_type == "code" and part in c.source) for part in wanted]
     resources = {"metadata": {"path": str(translated.FOLDER)}}
     monkeypatch.setenv("TQDM_DISABLE", "1")
-    NotebookClient(notebook, resources=resources, kernel_manager_class=ThisPython, timeout=300).execute()
+    options = dict(resources=resources, kernel_manager_class=ThisPython, timeout=600)
+    again(lambda: NotebookClient(notebook, **options).execute())
     assert notebook.cells[2].execution_count == 3

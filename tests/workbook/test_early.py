@@ -34,7 +34,7 @@ def sessions(server):
 
 def begun(server):
     """Its sessions, once there are any."""
-    end = time.monotonic() + 30
+    end = time.monotonic() + 120
     while not (found := sessions(server)) and time.monotonic() < end:
         time.sleep(0.1)
     return found
@@ -47,7 +47,7 @@ def value(server, kernel, expression):
     client.start_channels()
     try:
         asked = client.execute("", user_expressions={"it": expression}, store_history=False)
-        while (reply := client.get_shell_msg(timeout=120))["parent_header"].get("msg_id") != asked:
+        while (reply := client.get_shell_msg(timeout=300))["parent_header"].get("msg_id") != asked:
             pass
         return reply["content"]["user_expressions"]["it"]["data"]["text/plain"]
     finally:
@@ -59,7 +59,7 @@ def test_the_notebook_that_is_opened_has_a_kernel_with_the_imports_and_no_name_o
     server = opened("notebooks/00_start_here.ipynb")
     [session] = begun(server)
     assert session["path"] == "notebooks/00_start_here.ipynb" and session["type"] == "notebook"
-    kernel, end = session["kernel"]["id"], time.monotonic() + 120
+    kernel, end = session["kernel"]["id"], time.monotonic() + 300
     missing = f"[m for m in {early.MODULES} if m not in __import__('sys').modules]"
     while (left := value(server, kernel, missing)) != "[]" and time.monotonic() < end:
         time.sleep(0.2)

@@ -1,3 +1,4 @@
+import contextlib
 import json
 import sys
 import tempfile
@@ -6,6 +7,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from bs4 import BeautifulSoup
+from nbclient.exceptions import DeadKernelError
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from well_formed import notebook
 
@@ -80,6 +82,34 @@ def test_notebooks_that_measure_run_alone_and_after_the_others(tmp_path, capsys)
     assert max(times["c"][1], times["d"][1]) < times["a"][0] and times["a"][1] < times["b"][0]
     out = capsys.readouterr().out
     assert out.index("[3/4] a.ipynb") < out.index("notebook  seconds") < out.index("\na.ipynb") < out.index("\nd.ipynb")
+
+
+@pytest.mark.parametrize("error, dies, tried", [
+    (RuntimeError("Kernel died before replying to kernel_info"), 0, 1),
+    (RuntimeError("Kernel died before replying to kernel_info"), 2, 3),
+    (RuntimeError("Kernel died before replying to kernel_info"), 9, 3),
+    (DeadKernelError("Kernel died"), 9, 1),  # by what a cell has done
+])
+@pytest.mark.parametrize("in_place", [True, False])
+def test_a_kernel_that_dies_at_its_start_is_started_again_twice_at_most(
+    lesson, tmp_path, monkeypatch, in_place, error, dies, tried,
+):
+    starts = []
+
+    def execute(*given, **options):
+        starts.append(1)
+        if len(starts) <= dies:
+            raise error
+        if in_place:
+            given[0].nb.metadata["language_info"] = nbformat.from_dict({"name": "python"})
+        else:
+            given[1].write_text(given[0].read_text())
+
+    owner = (workbook.NotebookClient, "execute") if in_place else (workbook.papermill, "execute_notebook")
+    monkeypatch.setattr(*owner, execute)
+    with pytest.raises(type(error)) if dies >= tried else contextlib.nullcontext():
+        workbook.refresh(lesson) if in_place else workbook.execute(lesson, tmp_path, {})
+    assert len(starts) == tried
 
 
 @pytest.mark.parametrize("extra", [["--jobs", "1"], ["--in-place"]])  # one at a time in this process; two at a time

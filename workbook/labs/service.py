@@ -28,7 +28,7 @@ from kdlab.data import Dataset
 
 LIMIT = 4096  # bytes of a request's body; more is refused with 413 ...
 WALL = 2**20  # ... and from here on the connection is closed before the body is read
-PATIENCE = 60  # seconds until the process must answer
+PATIENCE = 120  # seconds until the process must answer
 
 
 class Service(contextlib.AbstractContextManager):

@@ -117,7 +117,8 @@ class Session(Work):
         state, window = "stopped", (time.monotonic(), 0)
         try:
             while self.step < self.choice.steps and self.allowed(self._wait):
-                self.state = "paused" if self.held else "training"
+                if not self.held or self.state == "ready":  # who holds it now is told so before the next step
+                    self.state = "paused" if self.held else "training"
                 step = next(self._stepper)
                 self._steps.add(step)
                 self.step = step.step

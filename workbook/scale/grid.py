@@ -24,6 +24,8 @@ from workbook.scale import executed, runs, summary
 QUIET = """import logging, signal; signal.signal(signal.SIGINT, signal.SIG_IGN)
 logging.getLogger("distributed").setLevel(logging.ERROR)"""
 
+PATIENCE = 10  # seconds in which a scheduler must answer
+
 
 def run(id: str, *what) -> dict:
     """On a worker: `executed.execute`, which tells the client of each start of a kernel."""
@@ -73,7 +75,7 @@ def connect(address: str | None, workers: int | None) -> distributed.Client:
     """A client of the scheduler at an address, or of local processes that end with it. ValueError: none answers."""
     try:
         if address:
-            return distributed.Client(address, timeout=10)
+            return distributed.Client(address, timeout=PATIENCE)
         dask.config.set({"distributed.deploy.lost-worker-timeout": "1h"})  # 15 s give up one that is slow to come back
         local = dict(threads_per_worker=1, memory_limit=0, dashboard_address=":0", preload=QUIET)
         return distributed.Client(n_workers=workers, **local)

@@ -286,7 +286,7 @@ def test_keras_says_the_same_with_its_class_and_something_else_with_a_text():
         pytest.skip("keras is not installed")
     path = os.pathsep.join([str(ROOT), str(ROOT / "tests/helpers")])
     env = os.environ | {"KERAS_BACKEND": "torch", "PYTHONPATH": path, "CUDA_VISIBLE_DEVICES": ""}
-    done = subprocess.run([sys.executable, "-c", KERAS], env=env, capture_output=True, text=True, timeout=300)
+    done = subprocess.run([sys.executable, "-c", KERAS], env=env, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     (said, soft), (wrong, other) = [map(float, line.split()) for line in done.stdout.splitlines()[-2:]]
     right = soft_loss(BATCH["student_logits"], BATCH["teacher_logits"], 3.0).item()

@@ -18,7 +18,7 @@ def taught(digits, known):
 def until():
     """Waits until a condition holds."""
 
-    def until(condition, what, seconds=30):
+    def until(condition, what, seconds=120):
         end = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < end, f"not within {seconds} s: {what}"

@@ -5,6 +5,7 @@ import time
 import pytest
 from cells import TAUGHT
 from jupyter_client.manager import KernelManager
+from kernels import again
 
 from workbook.run import ThisPython
 
@@ -18,28 +19,31 @@ class Person:
     """Works in a kernel: runs cells, and sends what a front end sends when a slider moves or a button is pressed."""
 
     def __init__(self):
+        again(self.start)
+        self.open()
+
+    def start(self):
         self.manager = KernelManager()
         self.manager._kernel_spec = ThisPython().kernel_spec
         self.manager.start_kernel()
         self.client = self.manager.client()
         self.client.start_channels()
-        self.client.wait_for_ready(timeout=60)
-        self.open()
+        self.client.wait_for_ready(timeout=120)
 
     def open(self):
         self.ids = eval(self.cell(SETUP).splitlines()[-1])
 
-    def cell(self, code, once_it_runs=lambda: None):
+    def cell(self, code, once_it_prints=lambda: None):
         """What the code printed."""
         printed, request = [], self.client.execute(code)
         while True:
-            message = self.client.get_iopub_msg(timeout=60)
+            message = self.client.get_iopub_msg(timeout=120)
             if message["parent_header"].get("msg_id") != request:
                 continue
             kind, content = message["msg_type"], message["content"]
-            if kind == "execute_input":
-                once_it_runs()
-            elif kind == "stream" and content["name"] == "stdout":
+            if kind == "stream" and content["name"] == "stdout":
+                if not printed:
+                    once_it_prints()
                 printed.append(content["text"])
             elif kind == "error":
                 raise AssertionError("\n".join(content["traceback"]))
@@ -63,7 +67,7 @@ class Person:
         return eval(self.cell(f"print(repr(({expression})))"))
 
     def sees(self, expression, value=True):
-        end = time.monotonic() + 20
+        end = time.monotonic() + 120
         while (found := self.ask(expression)) != value:
             assert time.monotonic() < end, f"{expression} is still {found!r}"
             time.sleep(0.01)
@@ -107,6 +111,7 @@ def test_pause_holds_step_makes_one_and_resume_goes_on(person):
     assert person.ask("time.sleep(0.3) or run._session.step") == held
     person.press("step")
     person.sees("run._session.step", held + 1)
+    person.sees("run.state", "paused")
     assert person.ask("time.sleep(0.2) or (run._session.step, run.state)") == (held + 1, "paused")
     person.press("pause")
     person.sees(f"run._session.step > {held + 20}")
@@ -116,6 +121,7 @@ def test_pause_holds_step_makes_one_and_resume_goes_on(person):
 def test_step_alone_begins_a_run_with_one_step(person):
     person.press("step")
     person.sees("run._session is not None and run._session.step", 1)
+    person.sees("run.state", "paused")
     assert person.ask("time.sleep(0.2) or (run._session.step, run.state)") == (1, "paused")
 
 
@@ -148,7 +154,8 @@ def test_an_error_is_shown_and_the_panel_stays_usable(person):
     person.choose("teacher", 1)
     person.press("start")
     person.sees("run.state", "failed")
-    assert "IndexError: image 5 is not among the 5" in person.ask("run.status") and person.ask("ours()") == []
+    assert "IndexError: image 5 is not among the 5" in person.ask("run.status")
+    person.sees("ours()", [])  # it has said so a moment before its end
     person.choose("teacher", 0)
     person.press("start")
     person.sees("run.state", "training")
@@ -158,7 +165,8 @@ def test_start_on_labels_that_are_already_bad_shows_the_error_and_the_panel_stay
     person.cell("kept, digits.train.labels[:] = digits.train.labels.clone(), 99  # labels that no class has")
     person.press("start")
     person.sees("run.state", "failed")
-    assert "99" in person.ask("run.status") and "Error: " in person.ask("run.status") and person.ask("ours()") == []
+    assert "99" in person.ask("run.status") and "Error: " in person.ask("run.status")
+    person.sees("ours()", [])
     person.press("reset")  # which shows everything anew, bad labels and all
     person.sees("run.state", "ready")
     person.cell("digits.train.labels[:] = kept")
@@ -170,11 +178,11 @@ def test_a_front_end_that_appears_gets_the_pictures(person):
     person.press("step")
     person.sees("run._session is not None and run._session.step", 1)
     while person.client.iopub_channel.msg_ready():
-        person.client.get_iopub_msg(timeout=1)
+        person.client.get_iopub_msg(timeout=60)
     person.send("canvas", method="custom", content={"kind": "ready"})
     seen = {}
     while {"setup", "frame", "runs"} - seen.keys() or seen["frame"][0]["step"] == 0:  # one of before may come late
-        message = person.client.get_iopub_msg(timeout=10)
+        message = person.client.get_iopub_msg(timeout=120)
         content = message["content"].get("data", {}).get("content", {}) if message["msg_type"] == "comm_msg" else {}
         if "kind" in content:
             seen[content["kind"]] = content, message["buffers"]
@@ -189,15 +197,15 @@ from kdlab import training
 model = models.build("mlp-32", digits.shape, 10)
 training.finish(training.train(model, digits, steps=1))  # the first optimizer of a process imports for seconds""")
 
-    def interrupt():
-        time.sleep(0.5)
-        person.manager.interrupt_kernel()
-
-    long = "history = training.finish(training.train(model, digits, steps=1_000_000, batch_size=64))"
-    said = person.cell(long, interrupt)
+    long = """
+seen = []
+model.register_forward_hook(lambda *_: seen.append(1) or (len(seen) == 20 and print("under way", flush=True)) or None)
+history = training.finish(training.train(model, digits, steps=1_000_000, batch_size=64))"""
+    begun, said = person.cell(long, person.manager.interrupt_kernel).splitlines()
     assert said.startswith("stopped after step ") and said.endswith("; the model keeps that state")
     stopped, recorded = int(said.split()[3][:-1]), person.ask("len(history)")
-    assert 0 < recorded and stopped - recorded in (0, 1)  # the last step may have been finished, and not yet recorded
+    assert begun == "under way" and recorded >= 19
+    assert stopped - recorded in (0, 1)  # the last step may have been finished, and not yet recorded
     assert person.ask("model.training") is False
     person.cell("more = training.finish(training.train(model, digits, steps=5))")
     assert person.ask("len(more), all(p.isfinite().all().item() for p in model.parameters())") == (5, True)

@@ -15,7 +15,7 @@ from workbook.panels import base
 CLASSES = ["a", "b", "c"]
 
 
-def until(condition, what, seconds=30):
+def until(condition, what, seconds=120):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, f"not within {seconds} s: {what}"
@@ -121,8 +121,13 @@ def test_a_run_under_way_ends_first(panel, training, end):
     panel.buttons["go"].click()
     training.gate.release(2)
     until(lambda: len(panel.looks) == 2, "two looks")
-    first = ours()
-    threading.Timer(0.2, training.gate.release).start()  # the third look comes once the end has been asked for
+    first, work = ours(), panel._work
+
+    def third_look():
+        until(lambda: work.stopped, "the end has been asked for")
+        training.gate.release()
+
+    threading.Thread(target=third_look, daemon=True).start()
     match end:
         case "go":
             panel.buttons["go"].click()

@@ -66,6 +66,34 @@ def test_a_curve_that_is_read_while_it_grows_never_goes_back():
     assert not bad
 
 
+def test_who_holds_a_run_at_the_last_moment_is_told_so_once_nothing_more_comes(taught):
+    """Between the answer that the next step may come and that step: it is still a step of a run that trains."""
+    digits, known = taught
+    told, states = [], []
+
+    def watch(session):
+        told.append((session.state, session.step))
+        if session.state == "paused":
+            session.hold(False)
+
+    def knobs():
+        states.append(made.state)
+        return training.Knobs()
+
+    made = Session(Choice("mlp-16", "teacher", 50, 0, 6), digits, known, knobs, watch=watch)
+    real = made.allowed
+
+    def allowed(waiting):
+        answer = real(waiting)
+        if made.step == 3:
+            made.hold()
+        return answer
+
+    made.allowed = allowed
+    made.drive()
+    assert states == ["training"] * 6 and ("paused", 4) in told and ("paused", 3) not in told
+
+
 def test_the_accuracy_is_measured_every_so_many_steps_and_at_the_last(taught):
     assert [step for step, _ in run(taught, evaluate_every=4).accuracies] == [4, 8, 10]
 

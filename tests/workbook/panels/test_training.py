@@ -1,14 +1,14 @@
 """The training panel in this process: it replays, runs headless, ends, and keeps what was asked for."""
 
 import json
-import time
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from kdlab import bank
 from workbook import panels
-from workbook.panels import session
+from workbook.panels import base, session
 
 
 @pytest.fixture
@@ -28,11 +28,13 @@ def panel(taught):
 
 def test_a_replayed_run_is_the_same_bit_for_bit(panel, until, tmp_path):
     live = panel(steps=400, seed=3)
-    live.start()
-    for at, (name, value) in {40: ("alpha", 0.35), 90: ("temperature", 2.3), 150: ("lr", 0.0041)}.items():
+    live.start(paused=True)
+    # each is turned while it trains, or waits so that no knob comes after the last step, or two before one step
+    for at, more, (name, value) in ((40, 60, ("alpha", 0.35)), (90, 60, ("temperature", 2.3)), (150, 60, ("lr", 4e-3))):
+        live._session.hold(after=more)
         until(lambda: live._session.step >= at, f"step {at}")
         live.sliders[name].value = value
-    live.wait(60)
+    live.wait(120)
     assert [sorted(entry) for entry in live.log] == [["alpha", "lr", "step", "temperature"]] * 4
     live.save(tmp_path / "log.json")
     assert session.read(tmp_path / "log.json")[1] == live.log
@@ -61,7 +63,8 @@ def test_wait_has_a_limit_and_lets_a_held_run_go_on(panel, until, capsys):
     run.start(paused=True)
     until(lambda: run.state == "paused", "paused")
     run.wait(0.2)
-    assert capsys.readouterr().out == "the run goes on\n" and run.history
+    assert capsys.readouterr().out == "the run goes on\n"
+    until(lambda: run.history, "a step")
 
 
 def test_wait_raises_what_ended_the_run(panel, taught):
@@ -95,12 +98,14 @@ def test_closing_the_panel_ends_its_thread(panel, until, ours):
 
 
 def test_frames_are_paced(panel, monkeypatch):
-    run, sent = panel(steps=1500), []
-    monkeypatch.setattr(run.canvas, "send", lambda header, buffers: sent.append((time.monotonic(), header["kind"])))
+    run, sent = panel(steps=300), []
+    clock = SimpleNamespace(monotonic=lambda: run._session.step / 100)  # a hundred steps a second
+    monkeypatch.setattr(base, "time", clock)
+    monkeypatch.setattr(run.canvas, "send", lambda header, buffers: sent.append((clock.monotonic(), header["kind"])))
     run.wait()
     drawn = [at for at, kind in sent if kind == "frame"][1:]  # the first one empties the canvas
     between = [b - a for a, b in zip(drawn, drawn[1:-1])]  # the last one comes when the run has ended
-    assert len(drawn) > 3 and min(between) > 1 / 15
+    assert len(drawn) > 25 and 0.0999 < min(between) and max(between) < 0.12  # ten a second, for three seconds
 
 
 def test_what_is_turned_at_once_counts_at_once(panel):

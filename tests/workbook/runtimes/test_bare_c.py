@@ -270,7 +270,7 @@ def test_an_emulated_microcontroller_gives_the_same_logits(tmp_path, name, kind,
     link = [*CORTEX_M4.split(), "-Os", "-std=c99", "-ffreestanding", "-nostdlib", "-Wno-missing-braces", "-Tmemory.ld"]
     subprocess.run([*link, "student.c", "-o", "student.elf"], cwd=tmp_path, check=True, capture_output=True)
     run = ["qemu-system-arm", "-M", "mps2-an386", "-nographic", "-semihosting-config", "enable=on,target=native"]
-    done = subprocess.run([*run, "-kernel", "student.elf"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([*run, "-kernel", "student.elf"], cwd=tmp_path, capture_output=True, text=True, timeout=300)
     words = [int(line, 16) for line in (done.stdout + done.stderr).split()]
     logits = torch.tensor(words, dtype=torch.int64).to(torch.int32).view(torch.float32).view(len(images), 10)
     here = compiled(name, kind)(images)

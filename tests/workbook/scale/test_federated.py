@@ -183,7 +183,7 @@ def engine(tmp_path_factory):
     """Three federations of processes over Flower: logits, weights, and one with faults from the second round on."""
     out = tmp_path_factory.mktemp("federated") / "engine.json"
     run = [flower(), "benchmarks/federated_engine.py", str(out), "--short"]
-    done = subprocess.run(run, cwd=ROOT, text=True, capture_output=True, timeout=300)
+    done = subprocess.run(run, cwd=ROOT, text=True, capture_output=True, timeout=600)
     assert done.returncode == 0, done.stderr
     return json.loads(out.read_text()), np.load(out.with_suffix(".npz"))
 

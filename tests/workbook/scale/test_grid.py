@@ -26,19 +26,25 @@ from workbook.scale import executed, grid, runs, summary  # noqa: E402
 ROOT = Path(__file__).parents[3]
 OWN_PLACE = pytest.mark.skipif(sys.platform == "win32", reason="signals of Unix")
 RUNS = int(os.environ.get("GRID_RUNS", "40"))
-STOPS, ENOUGH = RUNS // 8, RUNS * 11 // 20  # the run that waits to be killed; the rows after which Ctrl-C comes
+# the run that waits to be killed; the rows after which Ctrl-C comes; the last one that does not wait for Ctrl-C
+STOPS, ENOUGH, LAST = RUNS // 8, RUNS * 11 // 20, RUNS * 3 // 8
 
-# Run `stops` of seed 0 stops half-way and waits to be killed, once; the parent of a kernel is the worker.
+# Run `stops` of seed 0 stops half-way and waits to be killed, once; the parent of a kernel is the worker. Who comes
+# after it waits for the worker that replaces the killed one, and the last ones for Ctrl-C: it meets runs under way.
 TINY = """import os, time; from pathlib import Path
 with Path(marks, f"{n}-{seed}").open("a") as mark:
     mark.write(f"{os.getppid()} ")
 if n == stops and seed == 0 and not Path(marks, "killed").exists():
     Path(marks, f"waits-{os.getppid()}-{os.getpid()}").touch()
-    time.sleep(60)
+    time.sleep(600)
+def seen():
+    return {worker for mark in Path(marks).glob("*-[01]") for worker in mark.read_text().split()}
+while not Path(marks, "told").exists() and (n > last or n > stops and len(seen()) < 3):
+    time.sleep(0.1)
 print("a tenth of", n, "and", seed, "is", (n + seed) / 10)"""
 
 
-def notebook(place, *cells, named="n = 1  # >= 0\nseed = 0  # 0 .. 9\nmarks = ''\nstops = 0"):
+def notebook(place, *cells, named="n = 1  # >= 0\nseed = 0  # 0 .. 9\nmarks = ''\nstops = 0\nlast = 0"):
     place.parent.mkdir(parents=True, exist_ok=True)
     sources = [new_code_cell(named, metadata={"tags": ["parameters"]}), *map(new_code_cell, cells)]
     nbformat.write(new_notebook(cells=[new_markdown_cell("# A small one"), *sources]), place)
@@ -75,9 +81,16 @@ def until(found, process, seconds=600):
     """The first true answer, as long as the process runs."""
     end = time.monotonic() + seconds
     while not (answer := found()):
-        assert process.poll() is None and time.monotonic() < end, process.communicate()
+        if time.monotonic() > end:
+            os.killpg(process.pid, signal.SIGKILL)
+        assert process.poll() is None, process.communicate()
         time.sleep(0.5)
     return answer
+
+
+def enough(rows):
+    again = ((rows["n"] == STOPS) & (rows["seed"] == 0)).any()
+    return len(rows) >= ENOUGH and rows["worker"].nunique() == 3 and again
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +100,7 @@ def large(tmp_path_factory):
     out, marks, seen = folder / "out", folder / "marks", {}
     marks.mkdir()
     notebook(folder / "tiny.ipynb", TINY)
-    lists = {"n": [*range(1, RUNS // 2 + 1)], "marks": [str(marks)], "stops": [STOPS]}
+    lists = {"n": [*range(1, RUNS // 2 + 1)], "marks": [str(marks)], "stops": [STOPS], "last": [LAST]}
     file = asked(folder, parameters=lists, seeds=[0, 1], record={"tenth": "(n + seed) / 10"})
     command = [file, "--workers", 2, "--out", out]
     process = started(command, folder)
@@ -96,11 +109,10 @@ def large(tmp_path_factory):
     (marks / "killed").touch()
     os.kill(worker, signal.SIGKILL)
     # the lost worker is replaced
-    until(lambda: len(rows := table(out)) >= ENOUGH and rows["worker"].nunique() == 3, process)
+    until(lambda: (out / "results.csv").exists() and enough(table(out)), process)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does it: to all processes
-    begun = time.monotonic()
-    seen["said"], seen["code"] = process.communicate(timeout=120), process.returncode
-    seen["seconds"] = time.monotonic() - begun
+    seen["said"], seen["code"] = process.communicate(timeout=120), process.returncode  # what is under way has no end
+    (marks / "told").touch()
     seen["rows"], seen["copies"] = table(out), {place.stem for place in (out / "runs").iterdir()}
     seen["marks"] = {place.name: place.read_text() for place in marks.glob("*-[01]")}
     again = started(command, folder)
@@ -128,8 +140,7 @@ def test_the_run_of_the_killed_worker_was_begun_again_by_another_process(large):
     rows, before = (each.set_index(["n", "seed"]) for each in (table(out), seen["rows"]))
     first, second = (marks / f"{STOPS}-0").read_text().split()
     assert first != second and rows.loc[(STOPS, 0), "status"] == "passed"
-    # counted in the first start, unless Ctrl-C came before it was begun again
-    assert rows.loc[(STOPS, 0), "retries"] >= (1 if (STOPS, 0) in before.index else 0)
+    assert rows.loc[(STOPS, 0), "retries"] == before.loc[(STOPS, 0), "retries"] >= 1
     assert not psutil.pid_exists(seen["kernel"])
 
 
@@ -144,7 +155,6 @@ def test_ctrl_c_leaves_the_finished_rows_whole_and_says_what_goes_on(large):
     # a kernel that is shut down while it starts may say something of its own sockets
     ours = [word for word in ("KeyboardInterrupt", "grid.py", "distributed/") if word in seen["said"][1]]
     assert not ours, seen["said"][1]
-    assert seen["seconds"] < 30
     assert set(rows["status"]) == {"passed"} and set(rows["run"]) <= seen["copies"]
     assert (rows["tenth"] == (rows["n"] + rows["seed"]) / 10).all()
     assert all(nbformat.read(out / "runs" / f"{name}.ipynb", 4) for name in rows["run"])
@@ -192,7 +202,7 @@ def dask(*command, cwd):
         yield process
     finally:
         process.terminate()
-        process.wait(timeout=30)
+        process.wait(timeout=120)
 
 
 @pytest.fixture(scope="module")
@@ -214,12 +224,10 @@ def two_nodes(tmp_path_factory):
         first = ("scheduler", "--scheduler-file", scheduled, "--port", "0", "--no-dashboard", "--host", "127.0.0.1")
         stack.enter_context(dask(*first, cwd=folder / "scheduler"))
         workers = [stack.enter_context(dask(*one, cwd=folder / name)) for name in ("one", "two")]
-        end = time.monotonic() + 60
-        while not scheduled.exists() and time.monotonic() < end:
-            time.sleep(0.1)
-        address = json.loads(scheduled.read_text())["address"]
-        with distributed.Client(address) as client:
-            client.wait_for_workers(2, timeout=60)
+        stack.enter_context(pytest.MonkeyPatch.context()).setattr(grid, "PATIENCE", 120)
+        address = distributed.utils.json_load_robust(scheduled, timeout=120)["address"]
+        with distributed.Client(address, timeout=120) as client:
+            client.wait_for_workers(2, timeout=120)
         code = grid.main([str(file), "--scheduler", address, "--out", str(folder / "out")])
         assert all(worker.poll() is None for worker in workers)
     return folder, code
@@ -417,7 +425,7 @@ def refused(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "parts, sentence",
     [
-        ({"parameters": {"m": [1]}}, "'m' is not a parameter of tiny.ipynb, which has n, seed, marks, stops"),
+        ({"parameters": {"m": [1]}}, "'m' is not a parameter of tiny.ipynb, which has n, seed, marks, stops, last"),
         ({"parameters": {"n": [1, -1]}}, "n = -1 is out of range; it must be >= 0"),
         ({"parameters": {"n": []}}, "n must be a list of at least one value, got []"),
         ({"parameters": {"n": 5}}, "n must be a list of at least one value, got 5"),
@@ -448,7 +456,8 @@ def test_a_file_that_is_not_there_or_not_yaml_is_refused(refused, tmp_path):
 
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nowhere"])
-def test_a_scheduler_that_does_not_answer_is_named(tmp_path, address):
+def test_a_scheduler_that_does_not_answer_is_named(tmp_path, monkeypatch, address):
+    monkeypatch.setattr(grid, "PATIENCE", 0.5)
     notebook(tmp_path / "tiny.ipynb", "print(n)")
     with pytest.raises(SystemExit, match=f"^no Dask scheduler answers at {address}: [^\n]*$"):
         grid.main([str(asked(tmp_path)), "--scheduler", address, "--out", str(tmp_path / "out")])

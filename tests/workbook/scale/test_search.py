@@ -127,10 +127,23 @@ SHARED = {"steps": 300, "labelled": 100, "seeds": "0", "teachers": "mlp-8", "stu
 WHOLE = Plan({"mlp-32": 0.0}, teachers=["mlp-8"], losses=["KD"], labelled=100, steps=300, seeds=[0])
 
 
-def start(file, trials, **options):
-    options = {f"--{name}": str(value) for name, value in (SHARED | options).items()}
-    run = [sys.executable, "-m", "workbook.scale.search", "--storage", file, "--trials", trials, "--heartbeat", 2]
-    run = [str(part) for part in (*run, *(part for option in options.items() for part in option))]
+# The command, whose trials wait for a file before they train.
+GATED = """
+import pathlib, runpy, sys, time
+from workbook.scale import choices
+gate, learn = pathlib.Path(sys.argv.pop(1)), choices.learn
+def waits(*given):
+    while not gate.exists():
+        time.sleep(0.05)
+    yield from learn(*given)
+choices.learn = waits
+runpy.run_module("workbook.scale.search", run_name="__main__")"""
+
+
+def start(gate, file, trials):
+    options = [part for name, value in SHARED.items() for part in (f"--{name}", value)]
+    run = [sys.executable, "-c", GATED, gate, "--storage", file, "--trials", trials, "--heartbeat", 2, *options]
+    run = [str(part) for part in run]
     pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     return subprocess.Popen(run, cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, **pipes)
 
@@ -138,22 +151,25 @@ def start(file, trials, **options):
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
 def test_two_processes_share_a_study_and_what_a_killed_one_left_is_done_by_the_other(tmp_path):
-    file, trials = tmp_path / "folder" / "search.db", 5
-    processes = [start(file, trials) for _ in range(2)]
+    file, gate, trials = tmp_path / "folder" / "search.db", tmp_path / "gate", 5
+    processes = [start(gate, file, trials) for _ in range(2)]
 
     def wait(for_it):
         while not for_it():
             assert all(process.poll() is None for process in processes), [p.communicate() for p in processes]
-            time.sleep(0.02)
+            time.sleep(0.1)
 
     wait(file.exists)
     study = studies.open_study(file, WHOLE)
     running = [TrialState.RUNNING]
     wait(lambda: [len(trial.params) for trial in study.get_trials(states=running)] == [6, 6])  # both are at work
     processes[0].send_signal(signal.SIGKILL)
+    processes[0].wait()
+    gate.touch()
     said, errors = processes[1].communicate(timeout=500)
     assert processes[1].returncode == 0, errors
     processes[0].communicate()
+    gate.unlink()
     states = collections.Counter(trial.state for trial in study.trials)
     assert sum(states[state] for state in FINISHED) == trials, states  # none lost, and none too many
     assert not states[TrialState.RUNNING] and not states[TrialState.WAITING]

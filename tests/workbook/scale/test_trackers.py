@@ -42,9 +42,10 @@ def from_wandb(folder):
     from wandb.proto.wandb_internal_pb2 import Record
 
     [file] = folder.glob("wandb/offline-run-*/run-*.wandb")
-    found, records, until = {}, [], time.monotonic() + 60
+    found, records, until = {}, [], time.monotonic() + 120
     while not any(record.HasField("exit") for record in records):  # W&B's own process writes it, a little later
         assert time.monotonic() < until, "the run's file has no end"
+        time.sleep(0.05)
         records = [Record.FromString(data) for data in log_records(file.read_bytes())]
     for record in records:
         items = record.history.item
@@ -56,14 +57,16 @@ def from_wandb(folder):
 
 
 def log_records(content, block=32768):
-    """The records of a log in LevelDB's format, behind W&B's header of 7 bytes."""
-    assert content[:4] == b":W&B"
+    """The whole records of a log in LevelDB's format, as far as it is, behind W&B's header of 7 bytes."""
+    assert content[:4] == b":W&B"[: len(content)]
     place, parts = 7, []
     while place + 7 <= len(content):
         if block - place % block < 7:  # no room for a head: the block's end is padding
             place += block - place % block
             continue
         _, length, kind = struct.unpack_from("<IHB", content, place)
+        if not kind or place + 7 + length > len(content):  # it is still being written
+            return
         parts.append(content[place + 7 : place + 7 + length])
         place += 7 + length
         if kind in (1, 4):  # whole, or the last part
