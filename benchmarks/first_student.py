@@ -30,6 +30,7 @@ from turns import figure, show
 
 sys.path.insert(0, str(ROOT / "tests" / "helpers"))
 import harness  # noqa: E402
+import pages  # noqa: E402
 
 LESSON = "notebooks/00_start_here.ipynb"
 PATIENCE = 120  # seconds for each part
@@ -45,7 +46,7 @@ FIRST, DISTILLED = "make lab to the first student on the page", "make lab to the
 DROP = Path("/proc/sys/vm/drop_caches")
 # A save would change the notebook that is measured.
 SETTINGS = harness.SETTINGS | {"@jupyterlab/docmanager-extension/plugin": {"autosave": False}}
-CELL = f"{harness.NOTEBOOK}.content.widgets[place]"
+CELL = f"{pages.NOTEBOOK}.content.widgets[place]"
 DONE = f"""place => {CELL}.model.executionCount && {CELL}.model.outputs.toJSON().every(output =>
     !output.data?.['image/png'] || [...{CELL}.node.querySelectorAll('.jp-OutputArea-output img')].some(
         image => image.complete && image.naturalWidth))"""
@@ -106,20 +107,20 @@ def one_round(executable: str) -> dict[str, float]:
                 page.wait_for_selector(".jp-Notebook .jp-CodeCell")
                 marks.append(time.perf_counter())
                 page.wait_for_function(
-                    f"['idle', 'busy'].includes({harness.NOTEBOOK}?.sessionContext?.session?.kernel?.status)")
+                    f"['idle', 'busy'].includes({pages.NOTEBOOK}?.sessionContext?.session?.kernel?.status)")
                 marks.append(time.perf_counter())
                 places = press(page)
                 for cell in places:
                     page.wait_for_function(DONE, arg=cell)
                     marks.append(time.perf_counter())
-                page.evaluate(f"{harness.NOTEBOOK}.sessionContext.shutdown()")
+                page.evaluate(f"{pages.NOTEBOOK}.sessionContext.shutdown()")
     return dict(zip(PARTS, (b - a for a, b in zip(marks, marks[1:])), strict=True))
 
 
 def press(page) -> list[int]:
     """Forgets the committed outputs, presses Shift-Enter as often as it takes, and returns where the CELLS stand."""
     places = page.evaluate(f"""words => {{
-        const content = {harness.NOTEBOOK}.content;
+        const content = {pages.NOTEBOOK}.content;
         for (const cell of content.widgets) if (cell.model.type === 'code') cell.model.clearExecution();
         content.activeCellIndex = 0;
         content.mode = 'command';

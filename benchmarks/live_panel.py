@@ -19,6 +19,7 @@ from turns import figure
 
 sys.path.insert(0, str(ROOT / "tests" / "helpers"))
 import harness  # noqa: E402
+import pages  # noqa: E402
 
 GOALS = {"key_to_loop_ms": 60, "update_to_visible_ms": 60, "explorer_to_visible_ms": 50}
 SETUP = """
@@ -181,7 +182,7 @@ def main() -> None:
     try:
         flags = ("--js-flags=--expose-gc", "--enable-precise-memory-info")
         with harness.browser(executable, folder / "profile", *flags) as context:
-            notebook = harness.Notebook(context, server, [SETUP, EXPLORER])
+            notebook = pages.Notebook(context, server, [SETUP, EXPLORER])
             notebook.run_all()
             notebook.page.evaluate(WATCH)
             agent = notebook.page.evaluate("navigator.userAgent")

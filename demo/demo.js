@@ -110,13 +110,16 @@ async function ask(name, feeds) {
 
 let wanted = 0;
 function look() {
+  $("bars").ariaBusy = "true";
   paintPad();
   paint($("seen"), pixels);
   const number = ++wanted;
   busy = busy.then(async () => {
     if (number !== wanted) return; // a newer picture waits already
     for (const name of data.networks) logits[name] = pixels ? [...(await ask(name, input([pixels])))] : null;
-    if (number === wanted) show();
+    if (number !== wanted) return;
+    show();
+    $("bars").ariaBusy = "false";
   });
   return busy;
 }

@@ -7,6 +7,7 @@ import functools
 import os
 
 import harness
+import pages
 import pytest
 
 find_browser = functools.cache(harness.find_browser)
@@ -24,6 +25,9 @@ def executable():
     """The browser's path; without one nothing else is started."""
     if not (found := find_browser()):
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(harness.HOW_TO_GET_ONE)
+    from playwright.sync_api import expect
+
+    expect.set_options(timeout=1000 * harness.PATIENCE)
     return found
 
 
@@ -52,7 +56,7 @@ def lab(context, server):
 
     def open_and_run(source, *, parameters=None, timeout=120.0):
         path = server.lesson(source, parameters or {}) if isinstance(source, str) else source
-        opened.append(notebook := harness.Notebook(context, server, path))
+        opened.append(notebook := pages.Notebook(context, server, path))
         notebook.run_all(timeout)
         return notebook
 

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from playwright.sync_api import expect
 
 CELL = """
 import json
@@ -72,10 +73,11 @@ def test_the_kernel_may_turn_it_and_bad_numbers_get_a_sentence(opened):
     page = opened.page
     opened.add("panel.source, panel.classes = 'TextBrewer', 10")
     page.wait_for_function("document.querySelector('.kd-conventions-source').value === 'TextBrewer'")
+    expect(page.locator(".kd-conventions-classes")).to_have_value("10")
     agrees(opened)
     page.locator(".kd-conventions-kd_loss_weight").press("Home")
     message = page.locator(".kd-conventions-message")
-    assert "both weights are 0" in message.inner_text()
+    expect(message).to_contain_text("both weights are 0")
     page.locator(".kd-conventions-kd_loss_weight").press("End")
     page.locator(".kd-conventions-classes").fill("1")
-    assert "classes must be a whole number" in message.inner_text()
+    expect(message).to_contain_text("classes must be a whole number")

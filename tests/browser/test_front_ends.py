@@ -3,7 +3,9 @@
 import shutil
 
 import harness
+import pages
 import pytest
+from playwright.sync_api import expect
 
 PREFIX = "/user/ana%20maria/"
 CELLS = [
@@ -28,7 +30,7 @@ def hub(tmp_path_factory):
 
 @pytest.mark.parametrize("under", FRONT_ENDS)
 def test_panels_answer_under_a_prefix_with_a_space(context, hub, under):
-    notebook = harness.Notebook(context, *hub, under=under)
+    notebook = pages.Notebook(context, *hub, under=under)
     page = notebook.page
     notebook.run_all()
     heat, bits = page.locator(".kd-explorer-temperature"), page.locator(".kd-explorer-entropy")
@@ -39,10 +41,10 @@ def test_panels_answer_under_a_prefix_with_a_space(context, hub, under):
     warmth = page.locator(".kd-missing-temperature")
     told = warmth.locator(".widget-readout").inner_text()
     warmth.locator(".noUi-handle").press("ArrowRight")
-    assert warmth.locator(".widget-readout").inner_text() != told
+    expect(warmth.locator(".widget-readout")).not_to_have_text(told)
     page.locator(".kd-missing-go").click()
     page.locator(".kd-missing-message", has_text="finished after step 1").wait_for()
-    assert page.locator(".kd-missing-picture").evaluate("picture => picture.naturalWidth") > 100
+    harness.eventually(lambda: page.locator(".kd-missing-picture").evaluate("picture => picture.naturalWidth") > 100)
     assert [said for said in notebook.errors if not any(theirs in said for theirs in THEIRS)] == []
     notebook.photograph(f"prefix-{under.partition('/')[0]}")
     page.close()  # the kernel stays for the other front end
@@ -50,7 +52,7 @@ def test_panels_answer_under_a_prefix_with_a_space(context, hub, under):
 
 @pytest.mark.parametrize("under", FRONT_ENDS)
 def test_a_notebooks_links_open_its_neighbour_and_in_jupyterlab_readme_as_a_page(context, hub, under):
-    notebook = harness.Notebook(context, hub[0], LESSON, under=under)
+    notebook = pages.Notebook(context, hub[0], LESSON, under=under)
     shown = {"01 ": ".jp-Notebook h1:has-text('teacher')"}
     shown |= {"all notebooks": ".jp-MarkdownViewer h2"} if under == "lab/tree" else {}
     for words, place in shown.items():
@@ -65,5 +67,5 @@ def test_a_notebooks_links_open_its_neighbour_and_in_jupyterlab_readme_as_a_page
         else:
             anchor.click()
             notebook.page.locator(place).first.wait_for()
-            notebook.page.evaluate(f"{harness.NOTEBOOK}.close()")
+            notebook.page.evaluate(f"{pages.NOTEBOOK}.close()")
     notebook.page.close()

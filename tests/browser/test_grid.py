@@ -1,5 +1,6 @@
 """The grid of students in a browser: a selected cell loads its student into the explorer, by mouse and keyboard."""
 
+import harness
 import numpy as np
 import pytest
 
@@ -41,8 +42,9 @@ def test_a_selected_cell_shows_its_students_logits_beside_the_teachers(notebook)
             "logits => document.querySelector('.kd-map-student .kd-explorer-logits').value === logits",
             arg=" ".join(str(float(f"{z:.2f}")).removesuffix(".0") for z in students[row][column][image]))
         for side, logits in (("student", students[row][column][image]), ("teacher", teacher[image])):
-            bars = page.locator(f".kd-map-{side} .kd-explorer").evaluate(BARS)
-            assert bars == pytest.approx(softmax(logits, temperature), abs=1e-6)
+            bars = page.locator(f".kd-map-{side} .kd-explorer")
+            wanted = pytest.approx(softmax(logits, temperature), abs=1e-6)
+            harness.eventually(lambda: bars.evaluate(BARS) == wanted)
         pressed = grid.locator("button[aria-pressed='true']")
         assert pressed.count() == 1 and pressed.get_attribute("data-cell") == f"{row} {column}"
         assert pressed.get_attribute("tabindex") == "0" and grid.locator("button[tabindex='0']").count() == 1

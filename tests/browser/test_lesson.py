@@ -3,6 +3,8 @@
 The other panels are held to this in test_panels.py, notebook 02 in test_dashboard.py.
 """
 
+import harness
+
 NAME, PARAMETERS = "03_distil_a_student", {"seeds": 2, "steps": 100}  # what a shorter run needs
 # of each panel the words that open it, and one of its parts
 PANELS = {
@@ -29,6 +31,6 @@ def test_the_panels_of_a_lesson_open_without_errors(lab):
         for width, height in PROJECTORS:
             notebook.page.set_viewport_size({"width": width, "height": height})
             notebook.page.wait_for_timeout(300)
-            assert max(shown.evaluate(BEYOND)) <= 1, f"{panel} is cut at {width}x{height}"
+            harness.eventually(lambda: max(shown.evaluate(BEYOND)) <= 1, f"{panel} is cut at {width}x{height}")
             notebook.photograph(f"{NAME}-{panel}-{width}")
         notebook.page.set_viewport_size(before)

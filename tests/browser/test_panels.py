@@ -1,7 +1,9 @@
 """Keys pressed in a panel stay there: JupyterLab inserts, deletes and leaves no cell, and each control has a name."""
 
+import harness
 import pytest
 from cells import TAUGHT
+from playwright.sync_api import expect
 
 CELLS = [
     TAUGHT + "run = panels.training(digits, known)\nrun",
@@ -68,10 +70,11 @@ def test_every_control_has_a_name_that_a_screen_reader_can_speak(notebook):
         assert all(pictures.evaluate_all("nodes => nodes.map(node => node.alt || node.getAttribute('aria-label'))"))
     notebook.ask("run.reset()")
     heat = page.locator(".kd-temperature")
+    expect(heat.locator(".widget-readout")).to_have_text("4.00")
     for _ in "ab":  # a logarithmic slider speaks its value, not its exponent
         heat.locator(".noUi-handle").press("ArrowRight")
-        spoken = heat.locator(".noUi-handle").get_attribute("aria-valuetext")
-        assert spoken == heat.locator(".widget-readout").inner_text()
+        read = heat.locator(".widget-readout").inner_text()
+        expect(heat.locator(".noUi-handle")).to_have_attribute("aria-valuetext", read)
     assert float(heat.locator(".widget-readout").inner_text()) == round(2**2.5, 2)
 
 
@@ -83,6 +86,7 @@ def test_every_panel_is_whole_at_a_projectors_size(notebook, width, height):
     for place, root in enumerate((*ROOTS, ".kd-map", ".kd-map-student")):
         shown = page.locator(root).first
         shown.scroll_into_view_if_needed()
-        assert shown.is_visible() and max(shown.evaluate(BEYOND)) <= 1, f"{root} is cut at {width}x{height}"
+        assert shown.is_visible()
+        harness.eventually(lambda: max(shown.evaluate(BEYOND)) <= 1, f"{root} is cut at {width}x{height}")
         notebook.photograph(f"panel-{place}-{width}")
     page.set_viewport_size(before)

@@ -93,13 +93,14 @@ def test_seeds_draw_torchs_numbers(opened):
 
 
 def test_the_sliders_steer_a_training_that_runs(page):
+    page.locator("#speed").select_option("slow")  # so that it has not come to its end before the slider is there
     page.locator("#go").click()
-    until(page, "points.length > 5")
+    until(page, "points.length > 1")
     page.locator("#alpha").focus()
     page.keyboard.press("Home")
-    until(page, "points.at(-1).alpha === 0 && frame.state === 'training'")
+    until(page, "points.at(-1).alpha === 0")
     assert page.evaluate("getComputedStyle(document.activeElement).outline").endswith("solid 3px")
-    assert page.evaluate("points[0].alpha") == 1 and "alpha=0&" in page.url
+    assert page.evaluate("points[0].alpha") == 1 and page.evaluate("location.hash").startswith("#alpha=0&")
     assert page.evaluate("points.at(-1).loss === points.at(-1).hard")
 
 
@@ -109,7 +110,7 @@ def test_step_by_step_pause_and_reset(page):
         expect(page.locator("#status")).to_contain_text(f"paused: step {number} of 300")
     page.locator("#speed").select_option("slow")
     page.locator("#go").click()
-    expect(page.locator("#status")).to_contain_text("training: step 3 of 300")
+    expect(page.locator("#status")).to_contain_text(re.compile(r"training: step \d+ of 300"))
     page.locator("#go").click()
     expect(page.locator("#status")).to_contain_text("paused: step")
     page.locator("#reset").click()
@@ -141,7 +142,7 @@ def test_without_a_worker_it_says_so_and_trains_on_the_page(context, opened):
     page.goto(opened[1].url + "#speed=full")
     expect(page.locator("#alert")).to_contain_text("starts no worker")
     page.locator("[data-experiment=listening]").get_by_role("button", name="alike").click()
-    expect(page.locator("[data-experiment=listening] .answer")).to_contain_text("(seed 20)", timeout=60_000)
+    expect(page.locator("[data-experiment=listening] .answer")).to_contain_text("(seed 20)")
     expect(page.locator("#status")).to_contain_text("finished: step 300 of 300")
     page.close()
 
@@ -184,7 +185,7 @@ def test_an_experiment_asks_first_and_answers_with_what_the_page_computes(page, 
     page.locator("#speed").select_option("full")
     page.locator("#seed").select_option("21")
     item.get_by_role("button").first.press("Enter")
-    expect(item.locator(".answer")).to_contain_text("(seed 21)", timeout=60_000)
+    expect(item.locator(".answer")).to_contain_text("(seed 21)")
     ends = [end_of(**wanted) for wanted in RUNS[name]]
     figures = [100 * (end["recall"][3] if name == "missing" else end["accuracy"]) for end in ends]
     assert said_percents(page, name, ".answer") == pytest.approx(figures, abs=0.051)
@@ -223,10 +224,10 @@ def test_an_experiment_that_was_disturbed_is_not_told_as_a_result(page):
     page.locator("#reset").click()
     expect(said).to_have_text("Another run was begun before its end.")
     item.get_by_role("button", name="alike").click()
-    page.locator("#speed").select_option("full")
     until(page, "points.length > 1")
     page.locator("#alpha").press("Home")
-    expect(said).to_contain_text("A slider was moved", timeout=60_000)
+    page.locator("#speed").select_option("full")
+    expect(said).to_contain_text("A slider was moved")
     expect(item.locator("details")).to_be_hidden()
 
 
@@ -242,9 +243,11 @@ def test_the_main_controls_need_no_scrolling(page):
 def test_what_is_drawn_is_told_in_words_as_well(page):
     page.locator("#step").click()
     said = page.locator("#spoken")
-    expect(said).to_have_text(page.locator("#status").inner_text())
+    expect(said).to_contain_text("step 1 of 300")
+    expect(page.locator("#status")).to_have_text(said.inner_text())
     page.locator("#step").click()
-    expect(said).to_contain_text("step 2 of 300")
+    expect(page.locator("#status")).to_contain_text("step 2 of 300")  # and the rest with it
+    assert said.inner_text() == page.locator("#status").inner_text()
     accuracy, loss = (page.locator(f"#{name}-now").inner_text() for name in ("accuracy", "soft"))
     assert f"to {accuracy}" in page.locator("#accuracy").get_attribute("aria-label")
     assert f"to {loss}, hard loss" in page.locator("#losses").get_attribute("aria-label")

@@ -2,7 +2,7 @@
 
 import nbformat
 import pytest
-from harness import Notebook
+from pages import Notebook
 
 ASK = "from workbook import panels\nguess = panels.prediction('abc')\nguess"
 RUN = "guess.answer('b')"

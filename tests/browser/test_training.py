@@ -47,6 +47,20 @@ class Panel:
     def pixels(self):
         return self.canvas.evaluate(PIXELS)
 
+    def moves_on(self, drawn):
+        """Waits for another picture than this one."""
+        changed = "([node, drawn]) => node.toDataURL() !== drawn"
+        self.page.wait_for_function(changed, arg=[self.canvas.element_handle(), drawn])
+
+    def at_rest(self):
+        """Waits until the picture is that of the kernel's last message, and returns it."""
+        step = str(self.notebook.ask(STEP))
+        self.page.wait_for_function(
+            "([node, step]) => node.closest('.kd-live').dataset.step === step && new Promise(done => "
+            "requestAnimationFrame(() => requestAnimationFrame(() => done(true))))",
+            arg=[self.canvas.element_handle(), step])
+        return self.pixels()
+
 
 @pytest.fixture(scope="module")
 def notebook(lab):
@@ -91,7 +105,7 @@ def test_the_loop_uses_what_keyboard_and_mouse_turn_while_a_second_cell_runs(pan
     assert first < int(second) < notebook.until(f"({STEP}) > {second} and {STEP}")
     steps = [entry["step"] for entry in notebook.ask("run.log")]
     assert len(steps) >= 5 and steps == sorted(set(steps)) and steps[0] == 1
-    assert panel.pixels() != before
+    panel.moves_on(before)
     notebook.page.wait_for_timeout(1500)
     notebook.photograph("training-panel", ".kd-panel")
 
@@ -102,18 +116,17 @@ def test_buttons_work_by_mouse_and_by_enter_and_the_picture_follows(panel):
     notebook.until(f"({STEP}) > 20")
     panel.press("pause")
     panel.says("paused")
-    held, drawn = notebook.ask(STEP), panel.pixels()
+    held, drawn = notebook.ask(STEP), panel.at_rest()
     notebook.page.wait_for_timeout(300)
     assert notebook.ask(STEP) == held and panel.pixels() == drawn
     panel.enter("step")
     notebook.until(f"({STEP}) == {held + 1}")
-    changed = "([node, drawn]) => node.toDataURL() !== drawn"
-    panel.page.wait_for_function(changed, arg=[panel.canvas.element_handle(), drawn])
+    panel.moves_on(drawn)
     panel.press("pause")  # now named Resume
     notebook.until(f"({STEP}) > {held + 20}")
     panel.enter("stop")
     panel.says("stopped")
-    assert notebook.ask("(ours(), len(run.finished))") == ([], 1)
+    notebook.until("(ours(), len(run.finished)) == ([], 1)")
 
 
 def test_an_error_in_the_run_is_shown_and_the_panel_stays_usable(panel):
@@ -144,7 +157,7 @@ def test_running_the_cell_again_ends_the_old_run(panel):
     panel.says("training")
     notebook.ask("globals().update(old=run)")
     notebook.again(1)
-    assert notebook.ask("(old is run, old.state, ours(), run.state)") == (False, "stopped", [], "ready")
+    notebook.until("(old is run, old.state, ours(), run.state) == (False, 'stopped', [], 'ready')")
     fresh = Panel(notebook)
     fresh.press("start")
     fresh.says("training")

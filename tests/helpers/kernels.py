@@ -7,6 +7,7 @@ image has none: where they are here, it may have what else is the server's.
 """
 
 import importlib.util
+import os
 import re
 import warnings
 
@@ -50,6 +51,8 @@ def within_binder(teardown):
 
 
 def pytest_configure(config):
+    if "PYTEST_XDIST_WORKER" in os.environ:  # as in tests/conftest.py, which notebooks do not read
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
     start = kernel.start_new_kernel
     kernel.start_new_kernel = lambda *args, **kwargs: again(start, *args, **kwargs)
     plugin.IPyNbFile.teardown = within_binder(plugin.IPyNbFile.teardown)
