@@ -58,6 +58,13 @@ def find_browser() -> str | None:
     return own if os.path.isfile(own) else None
 
 
+def free() -> int:
+    """A port that nobody has now."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
 class Server:
     """A JupyterLab of this Python on a free port, with copies of notebooks/ and results/, its own settings and cache.
 
@@ -79,32 +86,37 @@ class Server:
             file = place / "config" / "lab" / "user-settings" / f"{name}.jupyterlab-settings"
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(json.dumps(values))
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        self.url = f"http://127.0.0.1:{port}{prefix.rstrip('/')}"
+        app = "Voila" if module == "voila" else "ServerApp"
+        if not any("port_retries" in flag for flag in flags):
+            flags = [*flags, f"--{app}.port_retries=0"]  # on another port it would not be found
         if prefix:
-            flags = [*flags, f"--{'Voila' if module == 'voila' else 'ServerApp'}.base_url={prefix}"]
+            flags = [*flags, f"--{app}.base_url={prefix}"]
         paths = {"JUPYTER_CONFIG_DIR": "config", "JUPYTER_DATA_DIR": "data", "JUPYTER_RUNTIME_DIR": "runtime",
                  "IPYTHONDIR": "ipython", "KDLAB_CACHE": "cache", "MPLCONFIGDIR": "matplotlib"}
         env = os.environ | {name: str(place / folder) for name, folder in paths.items()}
         env["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-        self._log = open(place / "server.log", "w")
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", module, *(flag.format(place=place) for flag in flags), "--no-browser",
-             f"--port={port}"],
-            env=env, stdout=self._log, stderr=subprocess.STDOUT,
-        )
-        end = time.monotonic() + PATIENCE
-        while True:
-            try:
-                urllib.request.urlopen(f"{self.url}/", timeout=5).close()
+        command = [sys.executable, "-m", module, *(flag.format(place=place) for flag in flags), "--no-browser"]
+        for left in (2, 1, 0):  # a port that is free now may be another process's once the server takes it
+            port = free()
+            self.url = f"http://127.0.0.1:{port}{prefix.rstrip('/')}"
+            self._log = open(place / "server.log", "w")
+            self.process = subprocess.Popen([*command, f"--port={port}"], env=env, stdout=self._log, stderr=self._log)
+            if self._answers():
                 return
-            except OSError:
-                if self.process.poll() is not None or time.monotonic() > end:
-                    self.close()
-                    raise RuntimeError(f"{module} did not start:\n{(place / 'server.log').read_text()}") from None
-                time.sleep(0.2)
+            self.close()
+            said = (place / "server.log").read_text()
+            if "in use" not in said or not left:
+                raise RuntimeError(f"{module} did not start:\n{said}")
+
+    def _answers(self) -> bool:
+        """Waits until it does, or has ended, or its time is over."""
+        end = time.monotonic() + PATIENCE
+        while self.process.poll() is None and time.monotonic() < end:
+            with contextlib.suppress(OSError):
+                urllib.request.urlopen(f"{self.url}/", timeout=5).close()
+                return True
+            time.sleep(0.2)
+        return False
 
     def write(self, cells: Sequence[str]) -> str:
         """Writes a notebook of code cells; returns its path in the server."""

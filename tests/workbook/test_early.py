@@ -1,6 +1,7 @@
 """`make lab` starts its notebook's kernel before the page does, with the slow imports done and no name left behind."""
 
 import json
+import socket
 import time
 import urllib.request
 
@@ -25,6 +26,16 @@ def opened(tmp_path):
     yield start
     for server in servers:
         server.close()
+
+
+@pytest.mark.slow
+def test_a_server_whose_port_somebody_takes_starts_on_another(tmp_path, monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        ports, real = [taken.getsockname()[1]], harness.free
+        monkeypatch.setattr(harness, "free", lambda: ports.pop() if ports else real())
+        server = harness.Server(tmp_path)
+    assert sessions(server) == [] and not ports
+    server.close()
 
 
 def sessions(server):

@@ -111,7 +111,7 @@ def large(tmp_path_factory):
     # the lost worker is replaced
     until(lambda: (out / "results.csv").exists() and enough(table(out)), process)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does it: to all processes
-    seen["said"], seen["code"] = process.communicate(timeout=120), process.returncode  # what is under way has no end
+    seen["said"], seen["code"] = process.communicate(timeout=300), process.returncode  # what is under way has no end
     (marks / "told").touch()
     seen["rows"], seen["copies"] = table(out), {place.stem for place in (out / "runs").iterdir()}
     seen["marks"] = {place.name: place.read_text() for place in marks.glob("*-[01]")}

@@ -14,6 +14,11 @@ from workbook.scale import trackers
 STEPS = 6
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch):
+    monkeypatch.setenv("WANDB__SERVICE_WAIT", "300")  # seconds in which W&B's own process must have begun; 30 without
+
+
 def run(digits, **options):
     student = models.build("mlp-4", digits.shape, 10, seed=0)
     teacher = models.build("mlp-8", digits.shape, 10, seed=1)

@@ -43,7 +43,7 @@ def one_thread():
 
 
 def handed(tmp, name, pictures, student, **options):
-    options = {"timed": ("eager", "onnxruntime"), "seconds": 20, **options}
+    options = {"timed": ("eager", "onnxruntime"), "seconds": 600, **options}
     folder = tmp.mktemp("out") / name
     return SimpleNamespace(folder=folder, pictures=pictures, student=student,
                            report=handover.write(folder, student, pictures, **options))
