@@ -1,9 +1,15 @@
 """What tests share: the digits, a teacher that has learned them, and its answers. Nobody may change them."""
 
 import os
+import signal
+import threading
 
 import hypothesis
 import pytest
+
+# What a shell runs in the background is born deaf to Ctrl-C, and so would be all that tests start and interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long an example takes, or to make one, depends on what else the machine does, and is nothing that a test claims.
 hypothesis.settings.register_profile(
