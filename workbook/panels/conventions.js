@@ -213,14 +213,18 @@ function render({ model, el }) {
   }
 
   model.on("change:source", build);
-  model.on("change:settings", refresh);
-  model.on("change:classes", draw);
-  function refresh() { // other numbers, from the sliders or from the kernel
+  model.on("change:settings change:classes", refresh);
+  function refresh() { // other numbers, from the controls or from the kernel
     for (const [name, value] of Object.entries(settings())) {
       const slider = controls.querySelector(`.kd-conventions-${name}`);
       if (!slider) continue;
       slider.value = value;
       slider.nextElementSibling.textContent = short(value);
+    }
+    const field = controls.querySelector(".kd-conventions-classes");
+    if (Number(field.value) !== model.get("classes")) {
+      field.value = model.get("classes");
+      field.setAttribute("aria-invalid", false);
     }
     draw();
   }
