@@ -15,12 +15,12 @@ const WORDS = document.documentElement.lang.startsWith("zh")
 const SENTENCE = 40;    // letters: a cell that holds more of them is no figure and no name; of Chinese a third as many
 const long = (words) => words.replace(/[\u3000-\u9fff\uff00-\uffef]/g, "xxx").length > SENTENCE;
 
-// A table of sentences: book.css sets its rows as paragraphs on a phone, where each cell says its column's head.
+// A table of sentences, and not of figures with long names before them: book.css sets its rows as paragraphs on a phone, where each cell says its column's head.
 function wordTables() {
   for (const table of document.querySelectorAll("article table.docutils")) {
     const heads = [...table.querySelectorAll("thead th")].map((head) => head.textContent.trim());
     const cells = [...table.querySelectorAll("tbody td")];
-    if (table.closest(".rows") || !cells.some((cell) => long(cell.textContent))) continue;
+    if (table.closest(".rows") || !cells.some((cell) => cell.cellIndex && long(cell.textContent))) continue;
     table.classList.add("worded");
     for (const cell of cells) if (cell.cellIndex) cell.dataset.head = heads[cell.cellIndex] || "";
   }
