@@ -15,7 +15,8 @@ const WORDS = document.documentElement.lang.startsWith("zh")
 const SENTENCE = 40;    // letters: a cell that holds more of them is no figure and no name; of Chinese a third as many
 const long = (words) => words.replace(/[\u3000-\u9fff\uff00-\uffef]/g, "xxx").length > SENTENCE;
 
-// A table of sentences, and not of figures with long names before them: book.css sets its rows as paragraphs on a phone, where each cell says its column's head.
+// A table of sentences, and not of figures behind long names: on a phone book.css sets its rows as paragraphs, where
+// each cell says its column's head.
 function wordTables() {
   for (const table of document.querySelectorAll("article table.docutils")) {
     const heads = [...table.querySelectorAll("thead th")].map((head) => head.textContent.trim());
