@@ -23,7 +23,11 @@ function wordTables() {
     const cells = [...table.querySelectorAll("tbody td")];
     if (table.closest(".rows") || !cells.some((cell) => cell.cellIndex && long(cell.textContent))) continue;
     table.classList.add("worded");
-    for (const cell of cells) if (cell.cellIndex) cell.dataset.head = heads[cell.cellIndex] || "";
+    for (const cell of cells.filter((one) => one.cellIndex)) {
+      const words = cell.textContent.trim();
+      cell.dataset.head = words && heads[cell.cellIndex] || "";
+      cell.classList.toggle("brief", words.length < 10);
+    }
   }
 }
 
