@@ -20,7 +20,6 @@ from workbook.stage import linked as relinked  # noqa: E402
 PICTURES = (".github", "notebooks/drawings")
 ELSEWHERE = re.compile(r"!\[([^\]]*)\]\(https?:[^)]*\)")    # a picture on another host
 PREDICTION = re.compile(r'panels\.prediction\("(\w*)"\)')
-GIVEN = re.compile(r'\.answer\("(\w)"\)')    # the answer, written down in code that stands before it
 # a room of classes that go by another name
 RENAMED = re.compile(r"^from (\S+) import (\w+) as (\w+)$", re.M)
 MARK = re.compile(r"^\{\{(.+?)\}\}$", re.M)
@@ -136,8 +135,7 @@ def shown(notebook: dict, path: Path, *, whole: bool) -> dict:
             cell = cell | {"outputs": [{"output_type": "display_data", "data": data, "metadata": {}}]}
         elif cell["outputs"]:
             parts = {"output": "outputs_hidden", "input": "source_hidden"}
-            given = len(set(GIVEN.findall(source))) == 1
-            tags += [f"hide-{part}" for part, key in parts.items() if hidden.get(key) or (given and part == "input")]
+            tags += [f"hide-{part}" for part, key in parts.items() if hidden.get(key)]
             cell = cell | {"outputs": [begun(output) for output in cell["outputs"]]}
         cells.append(cell | {"source": source, "metadata": {"tags": tags}})
     return notebook | {"cells": cells}

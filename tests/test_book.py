@@ -85,15 +85,12 @@ def test_what_jupyter_folds_is_folded_and_a_prediction_has_its_choices(laid_out)
         code("1", PRINTED, jupyter={"outputs_hidden": True}, tags=["check"]),
         code("2", PRINTED | {"text": [" \n", "It is (a).\n"]}),
         {"cell_type": "markdown", "source": "Ask.", "metadata": {"tags": ["instructor"]}},
-        code('guess.answer("a")', PRINTED, jupyter={"outputs_hidden": True}),
-        code('guess.answer("a")\nguess.answer("b")', PRINTED),
     )
-    asked, folded, shown, note, given, either = cells
+    asked, folded, shown, note = cells
     assert 'data-letters="ab"' in asked["outputs"][0]["data"]["text/html"]
     assert folded["metadata"]["tags"] == ["check", "hide-output"] and shown["metadata"]["tags"] == []
     assert shown["outputs"][0]["text"] == "It is (a).\n"
     assert note["source"].startswith("<details><summary>For the lecturer</summary>\n\nAsk.")
-    assert sorted(given["metadata"]["tags"]) == ["hide-input", "hide-output"] and either["metadata"]["tags"] == []
     assert empty == []
 
 

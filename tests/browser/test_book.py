@@ -18,6 +18,7 @@ from playwright.sync_api import expect
 
 DESK, PHONE = {"width": 1280, "height": 720}, {"width": 390, "height": 844}
 PATIENCE = 120_000  # ms, for a page on a busy machine
+TOUCHED = "article summary, .theme-toggle, .predict button"
 OWN = "^(file|data|blob|about):"
 
 
@@ -167,3 +168,28 @@ def test_a_phone_is_not_scrolled_sideways(visit, path):
     page.set_viewport_size(PHONE)
     page.evaluate("document.querySelectorAll('details').forEach(fold => { fold.open = true; })")
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    heights = page.locator(TOUCHED).evaluate_all("all => all.map(one => one.getBoundingClientRect().height)")
+    assert min(height for height in heights if height) >= 36    # a finger's
+    sizes = page.locator("article pre").evaluate_all("all => all.map(one => getComputedStyle(one).fontSize)")
+    assert set(sizes) <= {"13px"}    # also of code that is folded
+
+
+def test_on_a_phone_a_table_of_sentences_is_read_row_by_row(visit):
+    page = visit("README.html")
+    page.set_viewport_size(PHONE)
+    table = page.locator("article table", has_text="What is distillation?")
+    assert table.evaluate("one => one.scrollWidth <= one.clientWidth")
+    asked = table.locator("td", has_text="What is distillation?")
+    assert asked.get_attribute("data-head") == "Question"
+    assert asked.evaluate("one => one.clientWidth") > 300    # in place of a column of two words
+    figures = page.locator("article table", has_text="wrong classes shuffled")
+    assert not figures.evaluate("one => one.classList.contains('worded')")
+
+
+def test_printed_sentences_break_and_columns_do_not_and_a_figure_opens_alone(visit):
+    page = visit("notebooks/00_start_here.html")
+    for words, kept in {"the doctor's report": "pre", "torch 2": "pre-wrap"}.items():
+        printed = page.locator(".cell_output pre", has_text=words).first
+        assert printed.evaluate("one => getComputedStyle(one).whiteSpace") == kept
+    alone = page.locator(".cell_output a.alone").first
+    assert alone.get_attribute("href") == alone.locator("img").evaluate("one => one.src")

@@ -237,6 +237,7 @@ def test_the_main_controls_need_no_scrolling(page):
         for name in ("go", "step", "reset", "alpha", "temperature", "lr", "source", "missing", "speed", "seed"):
             box = page.locator(f"#{name}").bounding_box()
             assert box["x"] >= 0 and box["x"] + box["width"] <= width and box["y"] + box["height"] <= height, name
+            assert width > 390 or box["height"] >= 36, f"{name} is too small for a finger"
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
