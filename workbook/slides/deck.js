@@ -6,7 +6,8 @@ const upright = window.matchMedia(window === window.top ? "(max-width: 600px) an
 const TIED = upright.matches ? 24 : 40; // letters of code that fit on a line, and so stay on one
 const [WHOLE, HEIGHT] = upright.matches ? [720, Math.round((720 * innerHeight) / innerWidth)] : [1280, 720];
 const WIDTH = WHOLE - (upright.matches ? 64 : 128); // of a page without its padding
-const ROOM = HEIGHT - 44 - 48; // without the padding of deck.css
+const FOOT = upright.matches ? 84 : 48; // below it: on a phone the arrows are there
+const ROOM = HEIGHT - 44 - FOOT; // without the padding of deck.css
 const FIGURE = 400; // the least height of a figure; it gets all that its page has left
 const ENLARGED = 1.9; // how much a figure of pixels may be enlarged
 const LESS = upright.matches ? 1 : 0.8; // of this, a wide figure does with where more then fits beside it
@@ -34,8 +35,12 @@ function tie(section) {
 /** Lines of code or of what was printed: what does not fit on its line goes on below it, further in. */
 function hang(code) {
   const lines = code.innerHTML.replace(/\n+$/, "").split("\n"); // the highlighter closes its tags at each line's end
-  const deep = (line) => /^(?:<[^>]*>)* */.exec(line)[0].replace(/<[^>]*>/g, "").length + 2;
-  code.innerHTML = lines.map((line) => `<span class="line" style="--in: ${deep(line)}ch">${line}\n</span>`).join("");
+  const hung = (line) => {
+    const [start, tags, spaces] = /^((?:<[^>]*>)*)( *)/.exec(line);
+    const deep = upright.matches ? Math.min(12, spaces.length) : spaces.length;
+    return `<span class="line" style="--in: ${deep + 2}ch">${tags}${" ".repeat(deep)}${line.slice(start.length)}\n</span>`;
+  };
+  code.innerHTML = lines.map(hung).join("");
 }
 
 /** On a phone, a table of many columns and long entries: each row as lines, each with its column's name before it. */
@@ -244,7 +249,7 @@ function paginate(section, heading) {
 async function start() {
   await document.fonts.ready;
   await Promise.all([...document.images].map((picture) => picture.decode().catch(() => {})));
-  for (const [name, size] of Object.entries({ whole: WHOLE, height: HEIGHT, width: WIDTH })) {
+  for (const [name, size] of Object.entries({ whole: WHOLE, height: HEIGHT, width: WIDTH, foot: FOOT })) {
     document.documentElement.style.setProperty(`--${name}`, `${size}px`);
   }
   document.documentElement.classList.toggle("upright", upright.matches);
