@@ -45,12 +45,10 @@ function hang(code) {
 
 /** On a phone, a table of many columns and long entries: each row as lines, each with its column's name before it. */
 function stack(table) {
-  const [names] = table.tHead.rows;
-  if (!upright.matches || names.cells.length < 4 || [...table.tBodies[0].rows].every((row) => row.offsetHeight < 110)) return;
+  const [names, rows] = [table.tHead?.rows[0].cells ?? [], [...(table.tBodies[0]?.rows ?? [])]];
+  if (!upright.matches || names.length < 4 || rows.every((row) => row.offsetHeight < 110)) return;
   table.classList.add("stacked");
-  for (const row of table.tBodies[0].rows) {
-    [...row.cells].forEach((cell, place) => { cell.dataset.name = names.cells[place].textContent; });
-  }
+  for (const row of rows) [...row.cells].forEach((cell, place) => { cell.dataset.name = names[place].textContent; });
 }
 
 /** The blocks of a section, without the boxes that nbconvert puts around them. */
