@@ -97,13 +97,15 @@ def test_a_copy_does_not_go_over_its_source(tmp_path):
 
 
 def test_a_deck_of_a_notebook_without_outputs_is_made_and_says_so(tmp_path, capsys):
-    cells = [new_markdown_cell("# Mine"), new_code_cell("1 + 1")]
+    cells = [new_markdown_cell("# Mine"), new_code_cell("1 + 1"), new_markdown_cell("![drawn](../a.svg)")]
     (tmp_path / "zh").mkdir()
+    (tmp_path / "a.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg"/>')
     nbformat.write(new_notebook(cells=cells), tmp_path / "zh" / "mine.ipynb")
     assert decks.main(["--out", str(tmp_path / "my slides"), str(tmp_path / "zh" / "mine.ipynb")]) == 0
     assert "mine.ipynb has no outputs, so its deck shows no results" in capsys.readouterr().out
     deck = (tmp_path / "my slides" / "mine.html").read_text("utf-8")
     assert '<html lang="zh">' in deck and "所有讲义" in deck and "Mine" in deck
+    assert 'src="data:image/svg+xml;base64' in deck and "../a.svg" not in deck
     assert '<li lang="zh"><a href="mine.html">Mine<' in (tmp_path / "my slides" / "index.html").read_text("utf-8")
 
 

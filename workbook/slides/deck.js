@@ -212,7 +212,7 @@ function annotate(pages, anchors) {
     if (!words) continue;
     const note = document.createElement("aside");
     note.className = "notes";
-    note.lang = "en"; // as the pictures' words are
+    note.lang = made.querySelector(".figure img").lang || document.documentElement.lang;
     note.textContent = words;
     made.append(note);
   }
