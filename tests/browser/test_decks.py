@@ -145,6 +145,7 @@ def test_a_lecturers_evening(page, context, folder):
     assert page.evaluate("Reveal.getIndices().h") == total - 1
     page.get_by_role("link", name="01 · Train a teacher").click()
     page.wait_for_url("**/01_train_a_teacher.html*", wait_until="commit", timeout=PATIENCE)
+    page.wait_for_selector("body[data-ready]", timeout=PATIENCE)  # else the next test cuts its loading short
 
 
 def test_the_key_s_opens_the_notes_of_a_deck_on_disk_and_the_window_with_the_keyboard_leads(page, context, tmp_path):
