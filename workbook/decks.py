@@ -17,7 +17,7 @@ from nbconvert import SlidesExporter
 from traitlets.config import Config
 
 from workbook.copies import lead, notebook_in, title, whole
-from workbook.pictures import Pictures
+from workbook.pictures import Pictures, embedded
 from workbook.stage import Stage
 
 LESSON = "0*.ipynb"
@@ -59,12 +59,16 @@ def build(notebooks: list[Path], folder: Path) -> list[str]:
         for notebook, node in nodes.items():
             words = {name: re.sub(r"[*`]", "", of(node)) for name, of in (("title", title), ("lead", lead))}
             staged = nbformat.from_dict(node)
-            for step in (Pictures(), Stage(frozenset(names))):
+            for cell in staged.cells:
+                cell.source = embedded(cell.source, notebook.parent) if cell.cell_type == "markdown" else cell.source
+            language = "zh" if notebook.resolve().parent.name == "zh" else "en"
+            for step in (Pictures(), Stage(frozenset(names), language)):
                 staged, _ = step.preprocess(staged, {})
+            exporter.language_code = language
             resources = {"metadata": {"name": words["title"], "path": str(notebook.parent.resolve())}}
             page, _ = exporter.from_notebook_node(staged, resources)
             (draft / f"{notebook.stem}.html").write_text(page, encoding="utf-8")
-            listed.append({"file": f"{notebook.stem}.html"} | words)
+            listed.append({"file": f"{notebook.stem}.html", "language": language} | words)
         template = Environment(loader=FileSystemLoader(PARTS)).get_template("decks.html.j2")
         (draft / "index.html").write_text(template.render(decks=listed), encoding="utf-8")
     return [

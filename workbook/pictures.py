@@ -6,6 +6,7 @@ The notebook keeps its own pictures. They are of few pixels, so that its file st
 import ast
 import base64
 import io
+import mimetypes
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -19,6 +20,7 @@ from PIL import Image, ImageFilter
 HERE = Path(__file__).parent
 SAID = ("title", "xlabel", "ylabel")  # what a figure says of itself, by the names that workbook.plots gives it
 SHAPES = re.compile(r", uint8 \([^)]*\)|[:,] [^;:]*→[^;.]*|`")  # of arguments, in a docstring
+OUTSIDE = re.compile(r"(!\[[^\]]*\]\()(\.\./[^)\s]+)")  # a picture in Markdown that lies outside the notebook's folder
 TIMES = 3  # as many pixels in each direction
 STEEP = 2.0  # how much steeper an edge becomes; with 3 thin letters look uneven, by eye
 
@@ -41,6 +43,19 @@ class Pictures(Preprocessor):
                     output.data["image/png"] = base64.b64encode(enlarged(small)).decode()
                     output.metadata["image/png"] = NotebookNode(told)
         return nb, resources
+
+
+def embedded(source: str, folder: Path) -> str:
+    """Markdown that holds the pictures which lie outside the notebook's folder: nbconvert embeds only those within."""
+
+    def data(found: re.Match) -> str:
+        file = folder / found[2]
+        if not file.is_file():
+            return found[0]
+        kind = mimetypes.guess_type(file.name)[0]
+        return f"{found[1]}data:{kind};base64,{base64.b64encode(file.read_bytes()).decode()}"
+
+    return OUTSIDE.sub(data, source)
 
 
 def enlarged(png: bytes, times: int = TIMES) -> bytes:

@@ -16,7 +16,11 @@ BEHIND = re.compile(r"panels\.prediction\(|parameters\.check\(|doctor\.environme
 PIECE = re.compile(r"(^```.*?^```|^#{1,3} [^\n]*|(?:^>[^\n]*\n?)+|<details>.*?</details>)", re.M | re.S)
 FOLD = re.compile(r"<details><summary>(.*?)</summary>(.*)</details>", re.S)
 LINK = re.compile(r"```.*?```|`[^`\n]*`|(?<!!)\[([^\]]*)\]\(([^)\s]+)\)", re.S)  # or code, which holds none
-LABEL = re.compile(r"^\*\*([^*\n]+?)[.:。：]\*\*", re.M)  # **Pitfalls.** and its like, which close a notebook
+LABEL = re.compile(r"^\*\*([^*\n]+?)[.:。：]\*\* *(\w?)", re.M)  # **Pitfalls.** and its like, which close a notebook
+HANDS = {  # what a lecturer does at a question, and what the stored run answers
+    "en": ("Ask for a show of hands, then go on.", " In the stored run: "),
+    "zh": ("请大家举手表决，然后继续。", "保存的运行结果："),
+}
 
 
 class Stage(Preprocessor):
@@ -28,11 +32,12 @@ class Stage(Preprocessor):
 
     Args:
         decks: the notebooks, without suffix, whose decks lie beside this one; links to other files lose their target.
+        language: of what is said to the lecturer here: "en" or "zh".
     """
 
-    def __init__(self, decks: frozenset[str] = frozenset(), **options):
+    def __init__(self, decks: frozenset[str] = frozenset(), language: str = "en", **options):
         super().__init__(**options)
-        self._decks = decks
+        self._decks, self._hands = decks, HANDS[language]
         self._question = ""  # on the stage: "" none, "asked", "answered" (its code is shown, or more)
         self._begins = False  # what follows an explanation begins a slide
 
@@ -55,8 +60,8 @@ class Stage(Preprocessor):
             elif number == 0:
                 yield from _title(linked(cell.source, self._target))
             else:
-                source = LABEL.sub(r"## \1\n\n", cell.source) if number == last else cell.source
-                asked = _asked(cells[number + 1 :])
+                source = LABEL.sub(_headed, cell.source) if number == last else cell.source
+                asked = _asked(cells[number + 1 :], *self._hands)
                 told = self._text(linked(source, self._target), own, asked=asked, hints=number in hints)
                 yield from _together(told) if number == last else told
 
@@ -161,14 +166,18 @@ def _together(cells: Iterator[NotebookNode]) -> Iterator[NotebookNode]:
         yield cell
 
 
-def _asked(following: list[NotebookNode]) -> str:
+def _headed(label: re.Match) -> str:
+    return f"## {label[1]}\n\n{label[2].upper()}"
+
+
+def _asked(following: list[NotebookNode], ask: str, told: str) -> str:
     """What a lecturer needs at a question that is asked next, its answer included; "" where none is asked."""
     codes = [cell for cell in following if cell.cell_type == "code"]
     if not codes or "panels.prediction(" not in codes[0].source:
         return ""
     answers = next((cell.outputs for cell in codes if ".answer(" in cell.source), [])
     said = "".join(output.get("text", "") for output in answers).strip().split("\n")[-1].removeprefix("It is ")
-    return "Ask for a show of hands, then go on." + (f" In the stored run: {said}" if said else "")
+    return ask + (told + said if said else "")
 
 
 def _options(quote: str) -> str:
@@ -177,7 +186,7 @@ def _options(quote: str) -> str:
     if letters[:2] != ["a", "b"] or letters != sorted(set(letters)):
         return quote
     place = quote.rindex("(" + letters[-1] + ")")
-    last = re.sub(r"(?<=[.?])\s+(?:> *)?(?=[A-Z])", "<br/>", quote[place:], count=1)
+    last = re.sub(r"(?<=[.?])\s+(?:> *)?(?=[A-Z])|(?<=[。？])\s*(?:> *)?(?=\w)", "<br/>", quote[place:], count=1)
     return re.sub(r"\s*(?:\n> *)?\(([a-f])\)", r"<br/>**(\1)**", quote[:place] + last)
 
 

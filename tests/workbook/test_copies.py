@@ -97,12 +97,16 @@ def test_a_copy_does_not_go_over_its_source(tmp_path):
 
 
 def test_a_deck_of_a_notebook_without_outputs_is_made_and_says_so(tmp_path, capsys):
-    cells = [new_markdown_cell("# Mine"), new_code_cell("1 + 1")]
-    nbformat.write(new_notebook(cells=cells), tmp_path / "mine.ipynb")
-    assert decks.main(["--out", str(tmp_path / "my slides"), str(tmp_path / "mine.ipynb")]) == 0
+    cells = [new_markdown_cell("# Mine"), new_code_cell("1 + 1"), new_markdown_cell("![drawn](../a.svg)")]
+    (tmp_path / "zh").mkdir()
+    (tmp_path / "a.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg"/>')
+    nbformat.write(new_notebook(cells=cells), tmp_path / "zh" / "mine.ipynb")
+    assert decks.main(["--out", str(tmp_path / "my slides"), str(tmp_path / "zh" / "mine.ipynb")]) == 0
     assert "mine.ipynb has no outputs, so its deck shows no results" in capsys.readouterr().out
-    assert "Mine" in (tmp_path / "my slides" / "mine.html").read_text("utf-8")
-    assert 'href="mine.html">Mine<' in (tmp_path / "my slides" / "index.html").read_text("utf-8")
+    deck = (tmp_path / "my slides" / "mine.html").read_text("utf-8")
+    assert '<html lang="zh">' in deck and "所有讲义" in deck and "Mine" in deck
+    assert 'src="data:image/svg+xml;base64' in deck and "../a.svg" not in deck
+    assert '<li lang="zh"><a href="mine.html">Mine<' in (tmp_path / "my slides" / "index.html").read_text("utf-8")
 
 
 def test_what_fails_half_way_leaves_nothing_behind(tmp_path):
@@ -115,10 +119,10 @@ def test_what_fails_half_way_leaves_nothing_behind(tmp_path):
     assert (tmp_path / "copy" / "README.md").read_text() == "the last one"
 
 
-def staged(*cells):
+def staged(*cells, language="en"):
     times, neighbours = "*5 minutes to read · 3 s to run*", "[← 01 · A](01_a.ipynb) · [x](../README.md)"
     title = new_markdown_cell(f"# T\n\nlead\n\n{times}\n\n{neighbours}")
-    found = Stage(frozenset({"02_b"})).preprocess(new_notebook(cells=[title, *cells]), {})[0].cells
+    found = Stage(frozenset({"02_b"}), language).preprocess(new_notebook(cells=[title, *cells]), {})[0].cells
     return [(cell.metadata.slideshow.slide_type, cell.source) for cell in found]
 
 
@@ -158,8 +162,13 @@ def test_a_lecturer_has_the_answer_and_what_is_asked_after_the_options_has_its_l
     found = staged(question, new_code_cell('panels.prediction("ab")'), run)
     assert ("notes", "Ask for a show of hands, then go on. In the stored run: (b).") in found
     assert any(source.endswith("**(b)** two.<br/>And then?") for _, source in found)
+    question = new_markdown_cell("> **预测。** 它是 (a) 一，(b) 二。然后呢？")
+    found = staged(question, new_code_cell('panels.prediction("ab")'), run, language="zh")
+    assert ("notes", "请大家举手表决，然后继续。保存的运行结果：(b).") in found
+    assert any(source.endswith("**(b)** 二。<br/>然后呢？") for _, source in found)
 
 
 def test_what_closes_a_notebook_shares_a_slide():
-    found = staged(new_markdown_cell("**Pitfalls.** One.\n\n**References.** Two."))
+    found = staged(new_markdown_cell("**Pitfalls.** One.\n\n**Next:** two."))
     assert [kind for kind, source in found if source.startswith("## ")] == ["slide", "-"]
+    assert found[-1] == ("-", "Two.")

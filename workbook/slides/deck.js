@@ -1,32 +1,54 @@
-// Cuts a deck into pages that fit a stage of 1280 x 720, or of 720 x 1440 on a phone held upright, and starts reveal.js.
+// Cuts a deck into pages that fit a stage of 1280 x 720, or of a phone's own shape where one is held upright, and starts reveal.js.
 // Which cells begin a slide is decided before (workbook/stage.py); here is what only a browser knows: heights.
 
 // within the window of the lecturer's notes a deck has the pages that the room sees, however narrow it is there
 const upright = window.matchMedia(window === window.top ? "(max-width: 600px) and (orientation: portrait)" : "not all");
 const TIED = upright.matches ? 24 : 40; // letters of code that fit on a line, and so stay on one
-const [WHOLE, HEIGHT] = upright.matches ? [720, 1440] : [1280, 720];
+const [WHOLE, HEIGHT] = upright.matches ? [720, Math.round((720 * innerHeight) / innerWidth)] : [1280, 720];
 const WIDTH = WHOLE - (upright.matches ? 64 : 128); // of a page without its padding
-const ROOM = HEIGHT - 44 - 48; // without the padding of deck.css
+const FOOT = upright.matches ? 84 : 48; // below it: on a phone the arrows are there
+const ROOM = HEIGHT - 44 - FOOT; // without the padding of deck.css
 const FIGURE = 400; // the least height of a figure; it gets all that its page has left
 const ENLARGED = 1.9; // how much a figure of pixels may be enlarged
+const LESS = upright.matches ? 1 : 0.8; // of this, a wide figure does with where more then fits beside it
 const SCALES = [1.2, 1.15, 1.1, 1.05, 1, 0.95, 0.9, 0.85]; // of a page's text: the first at which it fits
-const CODE = { code: 22, printed: 26, smallest: upright.matches ? 22 : 18, width: WIDTH - 52, advance: 0.605 }; // px; advance: of a letter, in em
+const CODE = { code: 22, printed: 26, smallest: upright.matches ? 20 : 18, frame: 52, advance: 0.605 }; // px; advance: of a letter, in em
 
 const stage = document.querySelector(".slides");
 const BLOCKS = ".jp-RenderedMarkdown > *, .highlight, .jp-OutputArea-output:not(.jp-RenderedMarkdown)";
 
-/** Keeps what is read as one word on one line: short code, and a letter with its value. */
+/** Keeps what is read as one word on one line: short code, and a letter with its value. A long name ends its line within. */
 function tie(section) {
-  for (const code of section.querySelectorAll(":is(p, li) > code")) {
-    if (code.textContent.length < TIED) code.style.whiteSpace = "nowrap";
+  for (const code of section.querySelectorAll(":is(p, li, td) > code")) {
+    if (code.textContent.length < TIED && !code.closest("td")) code.style.whiteSpace = "nowrap";
+    else code.replaceChildren(...code.textContent.split(/(?<=[/_](?=\w))/).flatMap((part) => [part, document.createElement("wbr")]));
   }
   const texts = document.createTreeWalker(section, NodeFilter.SHOW_TEXT);
   while (texts.nextNode()) {
     const text = texts.currentNode;
     if (text.parentElement.closest("p, li") && !text.parentElement.closest("code, script")) {
-      text.data = text.data.replace(/ ([=→>]) /g, "\u00a0$1\u00a0").replace(/(\d) %/g, "$1\u00a0%");
+      text.data = text.data.replace(/ ([=→>−/]) /g, "\u00a0$1\u00a0").replace(/(\d) %/g, "$1\u00a0%");
     }
   }
+}
+
+/** Lines of code or of what was printed: what does not fit on its line goes on below it, further in. */
+function hang(code) {
+  const lines = code.innerHTML.replace(/\n+$/, "").split("\n"); // the highlighter closes its tags at each line's end
+  const hung = (line) => {
+    const [start, tags, spaces] = /^((?:<[^>]*>)*)( *)/.exec(line);
+    const deep = upright.matches ? Math.min(12, spaces.length) : spaces.length;
+    return `<span class="line" style="--in: ${deep + 2}ch">${tags}${" ".repeat(deep)}${line.slice(start.length)}\n</span>`;
+  };
+  code.innerHTML = lines.map(hung).join("");
+}
+
+/** On a phone, a table of many columns and long entries: each row as lines, each with its column's name before it. */
+function stack(table) {
+  const [names, rows] = [table.tHead?.rows[0].cells ?? [], [...(table.tBodies[0]?.rows ?? [])]];
+  if (!upright.matches || names.length < 4 || rows.every((row) => row.offsetHeight < 110)) return;
+  table.classList.add("stacked");
+  for (const row of rows) [...row.cells].forEach((cell, place) => { cell.dataset.name = names[place].textContent; });
 }
 
 /** The blocks of a section, without the boxes that nbconvert puts around them. */
@@ -35,21 +57,23 @@ function blocksOf(section) {
   const found = [...section.querySelectorAll(BLOCKS)].filter((block) => !block.closest("aside"));
   for (const block of found) {
     if (block.closest(".fragment")) block.classList.add("fragment");
+    if (block.matches("table")) stack(block);
     const [picture, code] = [block.querySelector("img"), block.querySelector("pre")];
     if (picture && !block.textContent.trim()) {
       const drawn = Number(picture.getAttribute("width")) || picture.naturalWidth; // before workbook/pictures.py enlarged it
       const width = Math.min(WIDTH, picture.src.startsWith("data:image/svg") ? WIDTH : ENLARGED * drawn);
       block.classList.add("figure");
       const [height, most] = [drawn, width].map((wide) => (wide / picture.naturalWidth) * picture.naturalHeight);
-      block.style.setProperty("--least", `${Math.min(Math.max(FIGURE, height), most, ROOM - 120)}px`);
+      block.style.setProperty("--least", `${Math.min(Math.max(FIGURE, height), LESS * most, ROOM - 120)}px`);
       block.classList.toggle("tall", most > 1.2 * ROOM);
       picture.style.maxWidth = `${width}px`;
     } else if (code) {
       const printed = block.matches(".jp-OutputArea-output");
       if (printed) code.textContent = code.textContent.replace(/^\s*\n|\s+$/g, "").replace(/\n\s*\n/g, "\n");
       const longest = Math.max(...code.textContent.split("\n").map((line) => line.length));
-      const fitting = CODE.width / CODE.advance / longest;
-      const size = Math.min(printed ? CODE.printed : CODE.code, Math.max(CODE.smallest, fitting));
+      const fitting = (WIDTH - (printed ? 0 : CODE.frame)) / CODE.advance / longest;
+      const size = fitting < CODE.smallest ? CODE.code : Math.min(printed ? CODE.printed : CODE.code, fitting);
+      hang(code);
       code.style.fontSize = `clamp(${CODE.smallest}px, ${size}px * var(--scale, 1), ${size}px)`;
     }
   }
@@ -88,14 +112,17 @@ function join(blocks) {
   return joined;
 }
 
+const printed = (block) => block.matches(".jp-OutputArea-output:not(.figure)");
+/** Whether it is printed and a figure's heading: of two lines at most. */
+const heads = (block, next) => printed(block) && next?.matches(".figure") && block.textContent.trim().split("\n").length < 3;
+
 /** Whether a block must not be the last of its page: it announces the next one. */
 function announces(block, next, after) {
-  const printed = next.matches(".jp-OutputArea-output") && !next.matches(".figure");
-  if (block.matches(".highlight")) return printed && !after?.matches(".figure"); // what it printed, but for a figure's heading
+  if (block.matches(".highlight")) return printed(next) && !heads(next, after);
   if (block.matches(".label, .question, h1, h2")) return true;
-  if (block.matches(".jp-OutputArea-output") && !block.matches(".figure")) return next.matches(".figure");
+  if (printed(block)) return heads(block, next);
   if (!block.matches("p") || block.querySelector(".MathJax_Display")) return false;
-  return /[:,\p{L}]$/u.test(block.textContent.trim()) || block.textContent === block.querySelector("strong")?.textContent;
+  return /[:,：，\p{L}]$/u.test(block.textContent.trim()) || block.textContent === block.querySelector("strong")?.textContent;
 }
 
 /** Groups of blocks that go on a page each: as few pages as fit, and then about equally full. */
@@ -107,8 +134,9 @@ function pack(blocks, heights, first, again) {
     }
     return sum;
   };
+  const parts = (cut) => announces(...blocks.slice(cut - 1, cut + 2)); // what belongs together
   const back = (cut, from) => {
-    while (cut > from + 1 && cut < blocks.length && announces(...blocks.slice(cut - 1, cut + 2))) cut--;
+    while (cut > from + 1 && parts(cut)) cut--;
     return cut;
   };
   const starts = [0];
@@ -119,7 +147,7 @@ function pack(blocks, heights, first, again) {
     const end = starts[place + 1] ?? blocks.length;
     for (let cut = starts[place] - 1; cut > starts[place - 1]; cut--) {
       if (size(cut, end) > ROOM || size(cut, end) > size(starts[place - 1], cut) + 60) break;
-      if (back(cut, starts[place - 1]) === cut) starts[place] = cut;
+      if (!parts(cut)) starts[place] = cut;
     }
   }
   return starts.map((from, place) => blocks.slice(from, starts[place + 1] ?? blocks.length));
@@ -184,6 +212,7 @@ function annotate(pages, anchors) {
     if (!words) continue;
     const note = document.createElement("aside");
     note.className = "notes";
+    note.lang = made.querySelector(".figure img").lang || document.documentElement.lang;
     note.textContent = words;
     made.append(note);
   }
@@ -218,7 +247,7 @@ function paginate(section, heading) {
 async function start() {
   await document.fonts.ready;
   await Promise.all([...document.images].map((picture) => picture.decode().catch(() => {})));
-  for (const [name, size] of Object.entries({ whole: WHOLE, height: HEIGHT, width: WIDTH })) {
+  for (const [name, size] of Object.entries({ whole: WHOLE, height: HEIGHT, width: WIDTH, foot: FOOT })) {
     document.documentElement.style.setProperty(`--${name}`, `${size}px`);
   }
   document.documentElement.classList.toggle("upright", upright.matches);
