@@ -30,16 +30,18 @@ RUNS = int(os.environ.get("GRID_RUNS", "40"))
 STOPS, ENOUGH, LAST = RUNS // 8, RUNS * 11 // 20, RUNS * 3 // 8
 
 # Run `stops` of seed 0 stops half-way and waits to be killed, once; the parent of a kernel is the worker. Who comes
-# after it waits for the worker that replaces the killed one, and the last ones for Ctrl-C: it meets runs under way.
-TINY = """import os, time; from pathlib import Path
+# after it waits for the worker that replaces the killed one. When that has done one, the last ones wait for Ctrl-C: it
+# meets runs under way.
+TINY = """import collections, os, time; from pathlib import Path
 with Path(marks, f"{n}-{seed}").open("a") as mark:
     mark.write(f"{os.getppid()} ")
 if n == stops and seed == 0 and not Path(marks, "killed").exists():
     Path(marks, f"waits-{os.getppid()}-{os.getpid()}").touch()
     time.sleep(600)
-def seen():
-    return {worker for mark in Path(marks).glob("*-[01]") for worker in mark.read_text().split()}
-while not Path(marks, "told").exists() and (n > last or n > stops and len(seen()) < 3):
+def waits():
+    begun = collections.Counter(sum((mark.read_text().split() for mark in Path(marks).glob("*-[01]")), []))
+    return len(begun) < 3 or n > last and min(begun.values()) > 1
+while n > stops and not Path(marks, "told").exists() and waits():
     time.sleep(0.1)
 print("a tenth of", n, "and", seed, "is", (n + seed) / 10)"""
 
@@ -89,8 +91,7 @@ def until(found, process, seconds=600):
 
 
 def enough(rows):
-    again = ((rows["n"] == STOPS) & (rows["seed"] == 0)).any()
-    return len(rows) >= ENOUGH and rows["worker"].nunique() == 3 and again
+    return len(rows) >= ENOUGH and rows["worker"].nunique() == 3
 
 
 @pytest.fixture(scope="module")
@@ -138,9 +139,10 @@ def test_all_are_done_and_none_is_in_the_table_twice(large):
 def test_the_run_of_the_killed_worker_was_begun_again_by_another_process(large):
     out, marks, seen = large
     rows, before = (each.set_index(["n", "seed"]) for each in (table(out), seen["rows"]))
-    first, second = (marks / f"{STOPS}-0").read_text().split()
-    assert first != second and rows.loc[(STOPS, 0), "status"] == "passed"
-    assert rows.loc[(STOPS, 0), "retries"] == before.loc[(STOPS, 0), "retries"] >= 1
+    first, *others = (marks / f"{STOPS}-0").read_text().split()
+    assert others and first not in others and rows.loc[(STOPS, 0), "status"] == "passed"
+    # counted in the first start, unless Ctrl-C came before it was begun again: Dask may leave it to the end
+    assert rows.loc[(STOPS, 0), "retries"] >= (1 if (STOPS, 0) in before.index else 0)
     assert not psutil.pid_exists(seen["kernel"])
 
 
