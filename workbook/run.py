@@ -216,11 +216,17 @@ def _in_turns(attempt: Callable, notebooks: list[Path], jobs: int) -> Iterator[t
     """First those that share the cores; the pool is gone before one that measures starts."""
     alone = [notebook for notebook in notebooks if jobs == 1 or measures(notebook)]
     shared = [notebook for notebook in notebooks if notebook not in alone]
-    with ProcessPoolExecutor(jobs) if len(shared) > 1 else contextlib.nullcontext() as pool:
+    several = len(shared) > 1
+    with ProcessPoolExecutor(jobs, None, _share, (jobs,)) if several else contextlib.nullcontext() as pool:
         for notebook, result in zip(shared, (pool.map if pool else map)(attempt, shared), strict=True):
             yield notebook, *result
     for notebook in alone:
         yield notebook, *attempt(notebook)
+
+
+def _share(jobs: int) -> None:
+    """Gives each of so many kernels its part of the cores: where each takes all, they wait for one another."""
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // jobs)))
 
 
 def _attempt(notebook: Path, folder: Path | None, parameters: dict) -> tuple[float, str]:

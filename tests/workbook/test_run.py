@@ -1,5 +1,6 @@
 import contextlib
 import json
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -65,12 +66,13 @@ def test_the_names_of_the_parameters_are_those_of_their_cell(lesson):
     assert workbook.parameters_of(lesson) == ["seed", "alpha", "temperature", "dataset"]
 
 
-NAP = """import json, pathlib, time
+NAP = """import json, os, pathlib, time
 start = time.time(); time.sleep(0.5)
-pathlib.Path("{name}.json").write_text(json.dumps([start, time.time()]))"""
+pathlib.Path("{name}.json").write_text(json.dumps([start, time.time(), os.environ.get("OMP_NUM_THREADS")]))"""
 
 
-def test_notebooks_that_measure_run_alone_and_after_the_others(tmp_path, capsys):
+def test_notebooks_that_measure_run_alone_and_after_the_others_who_share_the_cores(tmp_path, capsys, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     paths = [write(tmp_path / f"{name}.ipynb", NAP.format(name=name)) for name in ("a", "b", "c", "d")]
     for path in paths[:2]:
         node = nbformat.read(path, 4)
@@ -80,6 +82,8 @@ def test_notebooks_that_measure_run_alone_and_after_the_others(tmp_path, capsys)
     assert workbook.main([*map(str, paths), "--output", str(tmp_path / "build")]) == 0
     times = {path.stem: json.loads(path.with_suffix(".json").read_text()) for path in paths}
     assert max(times["c"][1], times["d"][1]) < times["a"][0] and times["a"][1] < times["b"][0]
+    shared = str(max(1, os.cpu_count() // 2))
+    assert [times[name][2] for name in "abcd"] == [None, None, shared, shared]
     out = capsys.readouterr().out
     assert out.index("[3/4] a.ipynb") < out.index("notebook  seconds") < out.index("\na.ipynb") < out.index("\nd.ipynb")
 
