@@ -26,7 +26,8 @@ from nbformat.v4 import new_code_cell, new_notebook
 from provenance import write
 from turns import figure, in_turns, ratio, show
 
-from workbook.scale import executed, grid, runs
+from workbook.kernels import ThisPython
+from workbook.scale import grid, runs
 
 CELLS = {"empty": "pass", "half a second": "sum(i * i for i in range(8_000_000))"}
 NEW = itertools.count()  # a value that no run has had, so that none is done already
@@ -50,7 +51,7 @@ def by_grid(folder: Path, name: str, count: int, client) -> int:
 def by_papermill(folder: Path, name: str, count: int) -> int:
     for _ in range(count):
         options = dict(kernel_name="python3", language="python", progress_bar=False)
-        options |= dict(kernel_manager_class=executed.ThisPython)  # the same kernel as the grid's
+        options |= dict(kernel_manager_class=ThisPython)  # the same kernel as the grid's
         papermill.execute_notebook(folder / f"{name}.ipynb", folder / "copy.ipynb", {"n": next(NEW)}, **options)
     return count
 

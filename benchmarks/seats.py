@@ -35,7 +35,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "helpers")]
 import harness  # noqa: E402
 import memory  # noqa: E402
 
-from workbook.run import ThisPython  # noqa: E402
+from workbook.kernels import ThisPython  # noqa: E402
 
 AT_ONCE, SHORTER = "03_distil_a_student", "02_soft_targets"
 SHORT = {

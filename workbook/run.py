@@ -24,15 +24,13 @@ from pathlib import Path
 
 import nbformat
 import papermill
-from ipykernel.kernelspec import RESOURCES, get_kernel_dict
 from jinja2 import DictLoader
-from jupyter_client.kernelspec import KernelSpec
-from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbconvert import HTMLExporter
 from PIL import Image
 from traitlets.config import Config
 
+from workbook.kernels import ThisPython, retried
 from workbook.parameters import OutOfRange, Parameter, read
 
 # A panel's picture goes before its widget, which a page without a kernel cannot show.
@@ -41,14 +39,6 @@ KEPT = ("editable", "jupyter", "slideshow", "tags")  # of a cell's metadata: wha
 # The page must not wait for a network: no require.js, and MathJax when it comes. Without it formulas show as TeX.
 PAGE = """{% extends 'lab/index.html.j2' %}{% block html_head_js %}{% endblock %}{% block html_head_js_mathjax %}
 {{ super() | replace('<script src=', '<script async src=') }}{% endblock %}"""
-
-
-class ThisPython(AsyncKernelManager):
-    """Starts the Python that runs this module, whatever kernels are registered, without its start-up warnings."""
-
-    @property
-    def kernel_spec(self) -> KernelSpec:
-        return KernelSpec(resource_dir=RESOURCES, **get_kernel_dict(["--log-level=CRITICAL"]))
 
 
 def parameters_of(notebook: Path) -> list[str]:
@@ -83,7 +73,7 @@ def execute(notebook: Path, folder: Path, parameters: dict) -> None:
     client = dict(kernel_manager_class=ThisPython, store_widget_state=False, coalesce_streams=True)
     named = dict(kernel_name="python3", language="python", cwd=notebook.parent.resolve())
     try:
-        _begun(lambda: papermill.execute_notebook(
+        retried(lambda: papermill.execute_notebook(
             notebook.resolve(), copy, parameters, progress_bar=False, **named, **client))
     finally:
         if copy.is_file():
@@ -108,7 +98,7 @@ def refresh(notebook: Path) -> None:
     notebook_node = nbformat.read(notebook, 4)
     resources = {"metadata": {"path": str(notebook.parent.resolve())}}
     client = dict(kernel_manager_class=ThisPython, store_widget_state=False, coalesce_streams=True, timeout=None)
-    _begun(lambda: NotebookClient(notebook_node, resources=resources, record_timing=False, **client).execute())
+    retried(lambda: NotebookClient(notebook_node, resources=resources, record_timing=False, **client).execute())
     language = {key: value for key, value in notebook_node.metadata.language_info.items() if key != "version"}
     kernel = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
     notebook_node.metadata = nbformat.from_dict({"kernelspec": kernel, "language_info": language})
@@ -121,20 +111,6 @@ def refresh(notebook: Path) -> None:
     draft = notebook.with_suffix(".tmp")
     nbformat.write(notebook_node, draft)
     os.replace(draft, notebook)
-
-
-def _begun(execute: Callable[[], object]) -> None:
-    """Executes; where the kernel dies before it has answered, again, twice at most.
-
-    Two kernels that start in one moment may choose one port, and then one of them dies.
-    """
-    for left in (2, 1, 0):
-        try:
-            execute()
-            return
-        except RuntimeError as error:
-            if type(error) is not RuntimeError or not left:  # what a notebook raises is of a kind of its own
-                raise
 
 
 def _small(png: str) -> str:

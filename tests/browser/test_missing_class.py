@@ -18,7 +18,7 @@ teacher = models.build("mlp-512-512", digits.shape, 10, seed=20)
 finish(train(teacher, digits, steps=200, batch_size=64, lr=3e-3, weight_decay=1e-2, seed=20))
 stored, newborn = bank.fill(teacher, digits), models.build("mlp-32", digits.shape, 10, seed=20)
 
-asked, broken, limit, steps = [], [], [10**9], 600
+asked, broken, limit, steps = [], [], 10**9, 600
 def without(digit, temperature):
     asked.append((digit, temperature))
     seen = digits.only((digits.train.labels != digit).nonzero()[:, 0])
@@ -29,7 +29,7 @@ def without(digit, temperature):
     for step, _ in zip(*ways):
         if broken and step.step == 100:
             raise broken.pop()
-        while step.step > limit[0]:
+        while step.step > limit:
             time.sleep(0.01)
         if step.step % 20:
             continue
@@ -77,7 +77,7 @@ def notebook(lab):
 
 @pytest.fixture
 def panel(notebook):
-    notebook.ask("limit.insert(0, 10**9)")
+    notebook.ask("globals().update(limit=10**9, steps=600)")
     notebook.ask("(panel.stop(), asked.clear(), *(setattr(panel.controls[name], 'value', value) "
                  "for name, value in (('missing', 3), ('temperature', 1.0))))[:0]")
     return Panel(notebook)
@@ -94,14 +94,14 @@ def test_the_recall_rises_before_the_classs_eyes_to_what_the_headless_run_gives(
     notebook.until("(panel.controls['missing'].value, panel.controls['temperature'].value) == (8, 4.0)")
     assert notebook.ask("asked") == []  # nothing trains before Go
     root.evaluate(WATCH)
-    notebook.ask("limit.insert(0, 200)")  # there the students wait until they have been seen
+    notebook.ask("globals().update(limit=200)")  # there the students wait until they have been seen
     panel.enter("go")
     panel.says("training without any 8")
     place = notebook.add("print(6 * 7, len(ours()))")  # a second cell, while the students train
     assert notebook.text(place) == "42 1\n"
     panel.page.wait_for_function("window.shown.some(words => words.includes('No 8 in training'))")
     notebook.photograph("missing-digit-training", ".kd-panel")
-    notebook.ask("limit.insert(0, 600)")
+    notebook.ask("globals().update(limit=600)")
     panel.says("finished after step 600")
     notebook.until("(asked, ours()) == ([(8, 4.0)], [])")
     headless = notebook.ask(f"bytes({HEADLESS}.picture.value)")

@@ -14,18 +14,19 @@ import warnings
 import memory
 from nbval import kernel, plugin
 
+from workbook.kernels import retried
+
 RUNTIMES = importlib.util.find_spec("onnxruntime") is not None
 
 
 def again(start, *args, **kwargs):
-    """start(*args, **kwargs), which is tried three times, as long as a plain RuntimeError says that the kernel died."""
-    for left in (2, 1, 0):
-        try:
-            return start(*args, **kwargs)
-        except RuntimeError as error:
-            if type(error) is not RuntimeError or not left:  # another kind comes from a kernel that ran
-                raise
-            warnings.warn(f"a kernel did not start, and is started again: {error}", stacklevel=2)
+    """start(*args, **kwargs), by `workbook.kernels.retried`, which is told of where it has to try again."""
+
+    def tell(died):
+        if died:
+            warnings.warn(f"a kernel did not start, and is started again: {died}", stacklevel=4)
+
+    return retried(lambda: start(*args, **kwargs), tell)
 
 
 def too_large(name, peak, runtimes=RUNTIMES):

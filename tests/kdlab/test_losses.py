@@ -39,7 +39,7 @@ logits = st.tuples(st.integers(1, 8), st.integers(2, 12)).flatmap(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(logits, st.floats(0, 1), st.floats(0.1, 50))
 def test_the_loss_equals_the_reference(arrays, alpha, temperature):
     student, teacher, labels = arrays
@@ -47,7 +47,7 @@ def test_the_loss_equals_the_reference(arrays, alpha, temperature):
     assert got.item() == pytest.approx(reference(student, teacher, labels, alpha, temperature), rel=1e-9, abs=1e-9)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(logits, st.floats(0.1, 50))
 def test_the_soft_loss_is_never_negative(arrays, temperature):
     student, teacher, _ = map(torch.from_numpy, arrays)
@@ -158,7 +158,7 @@ def test_the_unchecked_terms_of_the_loop_are_the_checked_loss_also_for_a_stack_o
     torch.testing.assert_close(together, torch.stack([soft_loss(s, teacher, t) for s, t in zip(stack, heat.tolist())]))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(logits, st.floats(0.5, 20), st.floats(1.1, 5))
 def test_soft_targets_sum_to_one_keep_their_order_and_flatten_with_temperature(arrays, temperature, factor):
     teacher = torch.from_numpy(arrays[1])

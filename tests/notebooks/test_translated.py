@@ -16,7 +16,7 @@ from markdown_it import MarkdownIt
 from nbclient import NotebookClient
 
 from workbook import parameters, translated
-from workbook.run import ThisPython
+from workbook.kernels import ThisPython
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 LESSON = sorted(path.name for path in translated.FOLDER.glob("*.ipynb"))

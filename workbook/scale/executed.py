@@ -11,23 +11,12 @@ from pathlib import Path
 
 import nbformat
 import papermill
-from ipykernel.kernelspec import RESOURCES, get_kernel_dict
-from jupyter_client.kernelspec import KernelSpec
-from jupyter_client.manager import AsyncKernelManager
 
-
-class ThisPython(AsyncKernelManager):
-    """Starts the Python that runs this module, whatever kernels are registered, without its start-up warnings."""
-
-    @property
-    def kernel_spec(self) -> KernelSpec:
-        return KernelSpec(resource_dir=RESOURCES, **get_kernel_dict(["--log-level=CRITICAL"]))
+from workbook.kernels import ThisPython, retried
 
 
 def execute(notebook: str, values: dict, files: dict[str, bytes], starting: Callable[[], None] = lambda: None) -> dict:
     """Executes one of the files, a notebook, in a new folder that holds nothing but them.
-
-    A kernel that dies at its start is started again, twice at most: two that start in one moment may choose one port.
 
     Args:
         notebook, files: what the files hold, by their places in the folder; the notebook's place.
@@ -49,15 +38,11 @@ def execute(notebook: str, values: dict, files: dict[str, bytes], starting: Call
         options = dict(kernel_name="python3", language="python", kernel_manager_class=ThisPython, progress_bar=False)
         options |= dict(store_widget_state=False, coalesce_streams=True)
         options |= dict(resources={"metadata": {"path": str(place.parent)}})  # its folder; cwd= would move the worker
-        for _ in range(3):
-            starting()
-            fault = None
-            try:
-                papermill.execute_notebook(place, copy, values, **options)
-            except Exception as error:  # whatever a notebook does is told, and ends nothing else
-                fault = error
-            if type(fault) is not RuntimeError:  # which stands for a kernel that has never answered
-                break
+        fault = None
+        try:
+            retried(lambda: papermill.execute_notebook(place, copy, values, **options), lambda died: starting())
+        except Exception as error:  # whatever a notebook does is told, and ends nothing else
+            fault = error
         text = (copy if copy.is_file() else place).read_text(encoding="utf-8")
     recorded, said = {}, ""
     for cell in nbformat.reads(text, 4).cells:

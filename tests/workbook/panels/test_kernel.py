@@ -7,7 +7,7 @@ from cells import TAUGHT
 from jupyter_client.manager import KernelManager
 from kernels import again
 
-from workbook.run import ThisPython
+from workbook.kernels import ThisPython
 
 SETUP = TAUGHT + """
 run = panels.training(digits, {"teacher": known, "few": few}, steps=1_000_000)

@@ -300,7 +300,7 @@ def test_channels_are_three_one_or_those_of_the_picture():
 
 @given(st.sampled_from(sorted({mode for mode, *_ in SHOWN} - {"I", "F", "I;16"}) + ["P", "PA", "LAB"]),
        st.integers(1, 40), st.integers(1, 40), st.one_of(st.none(), st.integers(1, 40)), st.integers(0, 2**32))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_any_picture_of_eight_bits_has_the_asked_shape_and_type(mode, width, height, size, seed):
     draw = np.random.default_rng(seed)
     count = {"1": 1, "L": 1, "P": 1}.get(mode, len(Image.new(mode, (1, 1)).getbands()))
@@ -320,7 +320,7 @@ def test_any_picture_of_eight_bits_has_the_asked_shape_and_type(mode, width, hei
 
 @given(st.sampled_from(["uint8", "uint16", "float32", "I", "F", "PNG", "TIFF"]), st.integers(1, 30),
        st.integers(1, 30), st.integers(0, 2**32))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_any_depth_is_the_nearest_of_the_256_steps(kind, width, height, seed):
     levels = np.random.default_rng(seed).random((height, width))
     deep = np.rint(levels * 65535).astype(np.uint16)
