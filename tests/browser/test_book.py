@@ -17,7 +17,6 @@ import pytest
 from playwright.sync_api import expect
 
 DESK, PHONE = {"width": 1280, "height": 720}, {"width": 390, "height": 844}
-PATIENCE = 120_000  # ms, for a page on a busy machine
 TOUCHED = "article summary, .theme-toggle, .predict button"
 OWN = "^(file|data|blob|about):"
 
@@ -37,7 +36,6 @@ def built(tmp_path_factory):
 @pytest.fixture(scope="module")
 def opened(context, built):
     page = context.new_page()
-    page.set_default_timeout(PATIENCE)
     said = SimpleNamespace(elsewhere=[], errors=[])
     page.on("request", lambda request: re.match(OWN, request.url) or said.elsewhere.append(request.url))
     page.on("pageerror", lambda error: said.errors.append(str(error)))
@@ -107,7 +105,7 @@ def test_every_link_and_anchor_leads_somewhere_and_nothing_is_fetched_from_a_hos
 def test_a_learners_first_ten_minutes(visit):
     page = visit("index.html")
     page.locator("article").get_by_role("link", name="Start here").click()
-    expect(page.get_by_role("heading", level=1)).to_contain_text("00 · Start here", timeout=PATIENCE)
+    expect(page.get_by_role("heading", level=1)).to_contain_text("00 · Start here")
     answers = page.get_by_text("It is (b).")
     expect(answers.first).to_be_hidden()    # to predict first, results are folded
     explained = page.get_by_text("With seed 25 it closes more than half of the gap.")
@@ -115,18 +113,18 @@ def test_a_learners_first_ten_minutes(visit):
 
     asked = page.locator(".predict").first
     asked.get_by_role("button", name="(b)").click()
-    expect(asked.get_by_role("button", name="(b)")).to_have_attribute("aria-pressed", "true", timeout=PATIENCE)
-    expect(asked.get_by_role("status")).to_contain_text("You said (b)", timeout=PATIENCE)
+    expect(asked.get_by_role("button", name="(b)")).to_have_attribute("aria-pressed", "true")
+    expect(asked.get_by_role("status")).to_contain_text("You said (b)")
     expect(answers.first).to_be_hidden()
     page.get_by_text("Show the output").locator("visible=true").first.click()
-    expect(answers.first).to_be_visible(timeout=PATIENCE)
+    expect(answers.first).to_be_visible()
     page.locator("summary", has_text="Explain").first.click()
-    expect(explained).to_be_visible(timeout=PATIENCE)
+    expect(explained).to_be_visible()
 
     page.locator("a.next-page").click()
-    expect(page.get_by_role("heading", level=1)).to_contain_text("01 · Train a teacher", timeout=PATIENCE)
+    expect(page.get_by_role("heading", level=1)).to_contain_text("01 · Train a teacher")
     page.locator("details", has=page.locator(".math")).first.locator("summary").click()
-    expect(page.locator(".MathJax").first).to_be_visible(timeout=PATIENCE)  # with the fonts beside the page
+    expect(page.locator(".MathJax").first).to_be_visible()  # with the fonts beside the page
     assert not page.locator(".MathJax_Error").count()
 
 
@@ -138,7 +136,7 @@ def test_search_finds_a_notebook_by_a_word_within_it(visit, word, found):
     page = visit("index.html")
     page.locator("input[name=q]").first.fill(word)
     page.keyboard.press("Enter")
-    expect(page.locator(f"#search-results a[href*='{found}.html']").first).to_be_visible(timeout=PATIENCE)
+    expect(page.locator(f"#search-results a[href*='{found}.html']").first).to_be_visible()
 
 
 def test_a_card_that_a_cell_shows_has_its_tables(visit):

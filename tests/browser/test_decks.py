@@ -11,7 +11,6 @@ from playwright.sync_api import expect
 from workbook import decks
 
 LESSON = sorted((harness.ROOT / "notebooks").glob(decks.LESSON))
-PATIENCE = 120_000  # ms, for a deck to be ready on a busy machine
 LEGIBLE = 16  # px on a stage of 1280 x 720
 HANDY = 18  # px on one of 720 in width, a phone's: 10 on its screen
 
@@ -58,7 +57,6 @@ def folder(tmp_path_factory):
 def page(context):
     """A stage of 1280 x 720; no request leaves the disk, and no script fails."""
     page, wrong = context.new_page(), []
-    page.set_default_timeout(PATIENCE)
     page.set_viewport_size({"width": 1280, "height": 720})
     page.on("request", lambda asked: wrong.append(asked.url) if re.match("(https?|wss?|ftp):", asked.url) else None)
     page.on("requestfailed", lambda asked: wrong.append(asked.url) if asked.url != "about:blank" else None)
@@ -74,7 +72,7 @@ def slides(page, folder):
     found = {}
     for notebook in LESSON:
         page.goto((folder / f"{notebook.stem}.html").as_uri())
-        page.wait_for_selector("body[data-ready]", timeout=PATIENCE)
+        page.wait_for_selector("body[data-ready]")
         found[notebook] = page.evaluate(WALK, 80)
     return found
 
@@ -135,7 +133,7 @@ def test_a_lecturers_evening(page, context, folder):
     page.goto((folder / "index.html").as_uri())
     assert [link.text_content()[:2] for link in page.locator("li a").all()] == [path.name[:2] for path in LESSON]
     page.get_by_role("link", name="00 · Start here").click()
-    page.wait_for_selector("body[data-ready]", timeout=PATIENCE)
+    page.wait_for_selector("body[data-ready]")
     left = [page.locator(part).bounding_box()["x"] for part in ("section.present h1", ".home")]
     assert left[0] == pytest.approx(left[1], abs=1)  # off the coloured edge
     total = page.evaluate("Reveal.getTotalSlides()")
@@ -144,8 +142,8 @@ def test_a_lecturers_evening(page, context, folder):
         page.keyboard.press("ArrowRight")
     assert page.evaluate("Reveal.getIndices().h") == total - 1
     page.get_by_role("link", name="01 · Train a teacher").click()
-    page.wait_for_url("**/01_train_a_teacher.html*", wait_until="commit", timeout=PATIENCE)
-    page.wait_for_selector("body[data-ready]", timeout=PATIENCE)  # else the next test cuts its loading short
+    page.wait_for_url("**/01_train_a_teacher.html*", wait_until="commit")
+    page.wait_for_selector("body[data-ready]")  # else the next test cuts its loading short
 
 
 def test_the_key_s_opens_the_notes_of_a_deck_on_disk_and_the_window_with_the_keyboard_leads(page, context, tmp_path):
@@ -154,24 +152,24 @@ def test_the_key_s_opens_the_notes_of_a_deck_on_disk_and_the_window_with_the_key
     nbformat.write(new_notebook(cells=[title, one, note, *more]), tmp_path / "mine.ipynb")
     decks.build([tmp_path / "mine.ipynb"], tmp_path / "my slides")
     page.goto((tmp_path / "my slides" / "mine.html").as_uri())
-    page.wait_for_selector("body[data-ready]", timeout=PATIENCE)
+    page.wait_for_selector("body[data-ready]")
     with context.expect_page() as opened:
         page.keyboard.press("s")
     for _ in range(4):  # at once: the notes are still loading
         page.keyboard.press("ArrowRight")
         page.wait_for_timeout(150)
     current = opened.value.frame_locator("#current-slide iframe")
-    expect(current.locator("section.present")).to_contain_text("Page 4", timeout=PATIENCE)
+    expect(current.locator("section.present")).to_contain_text("Page 4")
     page.wait_for_timeout(1000)  # what the notes say late
     assert page.evaluate("Reveal.getIndices().h") == 4
     notes = opened.value.locator(".speaker-controls-notes")
     for _ in range(3):
         page.keyboard.press("ArrowLeft")
-    expect(notes).to_contain_text("Ask first.", timeout=PATIENCE)
+    expect(notes).to_contain_text("Ask first.")
     page.evaluate("window.dispatchEvent(new Event('blur'))")  # playwright's pages never lose the keyboard
     opened.value.keyboard.press("ArrowRight")
-    expect(notes).to_be_hidden(timeout=PATIENCE)
-    page.wait_for_function("Reveal.getIndices().h === 2", timeout=PATIENCE)
+    expect(notes).to_be_hidden()
+    page.wait_for_function("Reveal.getIndices().h === 2")
     opened.value.close()
 
 
@@ -181,7 +179,7 @@ def test_a_phone_held_upright_gets_pages_of_its_own_shape(page, folder, deck, he
     page.goto("about:blank")  # a deck that is open loads itself anew when it is turned
     page.set_viewport_size({"width": 390, "height": height})
     page.goto((folder / f"{deck}.html").as_uri())
-    page.wait_for_selector("body[data-ready]", timeout=PATIENCE)
+    page.wait_for_selector("body[data-ready]")
     found, wide = page.evaluate(WALK, 30), page.locator("section.present").bounding_box()["width"]
     page.goto("about:blank")
     page.set_viewport_size({"width": 1280, "height": 720})

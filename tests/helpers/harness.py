@@ -145,16 +145,17 @@ class Server:
         self._log.close()
 
 
-def eventually(claim: Callable[[], bool], otherwise: str = "what was waited for has not come") -> None:
-    """Tries a claim about a page until it is true: what another process or thread brings may come late.
+def eventually(claim: Callable[[], object], otherwise: str = "what was waited for has not come") -> object:
+    """Asks until the answer is true, and returns it: what another process or thread brings may come late.
 
     Raises:
         AssertionError: it was not, in PATIENCE seconds.
     """
     end = time.monotonic() + PATIENCE
-    while not claim():
-        assert time.monotonic() < end, otherwise
+    while not (value := claim()):
+        assert time.monotonic() < end, f"{otherwise}: {value!r} after {PATIENCE} s"
         time.sleep(0.05)
+    return value
 
 
 @contextlib.contextmanager

@@ -2,11 +2,10 @@
 
 import ast
 import contextlib
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness import PATIENCE, ROOT, Server
+from harness import ROOT, Server, eventually
 
 NOTEBOOK = "window.jupyterapp?.shell?.currentWidget"
 
@@ -137,17 +136,9 @@ class Notebook:
         assert "ok" in said, f"{expression} raised {said['error']}"
         return ast.literal_eval(said["ok"])
 
-    def until(self, expression: str, timeout: float = PATIENCE):
-        """Asks until the value is true, and returns it.
-
-        Raises:
-            AssertionError: it was not, in that time.
-        """
-        end = time.monotonic() + timeout
-        while not (value := self.ask(expression)):
-            assert time.monotonic() < end, f"{expression} is still {value!r} after {timeout:g} s"
-            self.page.wait_for_timeout(50)
-        return value
+    def until(self, expression: str):
+        """Asks until the value is true, and returns it; AssertionError: it was not, in harness.PATIENCE seconds."""
+        return eventually(lambda: self.ask(expression), expression)
 
     def restart(self) -> None:
         """Restarts the kernel, and waits until it is there."""

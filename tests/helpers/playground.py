@@ -2,10 +2,9 @@
 
 import importlib.util
 import json
-import time
 
 import torch
-from harness import ROOT
+from harness import ROOT, eventually
 from playwright.sync_api import expect
 from torch import nn
 
@@ -32,12 +31,9 @@ def go(page, url):
     expect(page.locator("body")).to_have_attribute("data-state", "ready")
 
 
-def until(page, claim, seconds=60):
+def until(page, claim):
     """Waits for a claim in JavaScript; playwright's own wait needs what the page's policy forbids."""
-    end = time.monotonic() + seconds
-    while not page.evaluate(claim):
-        assert time.monotonic() < end, claim
-        page.wait_for_timeout(50)
+    eventually(lambda: page.evaluate(claim), claim)
 
 
 class Double(nn.Module):
